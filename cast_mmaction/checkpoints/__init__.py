@@ -1,0 +1,1 @@
+"""Weights of other codebases: pure functions from keys to keys."""

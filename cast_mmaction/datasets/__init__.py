@@ -1,0 +1,1 @@
+"""Frame sampling, augmentation, EPIC-KITCHENS-100 and unreadable videos."""

@@ -1,0 +1,1 @@
+"""Optimizer groups, loops and hooks: what MMAction2's runner is given."""

@@ -1,0 +1,1 @@
+"""Verb, noun and action figures, and files for the leaderboards."""

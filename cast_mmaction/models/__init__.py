@@ -1,0 +1,1 @@
+"""Experts, adapters, exchanges, backbones and heads."""

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from mmengine.registry import init_default_scope
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -12,3 +13,9 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip('the folder ../shared is not beside this checkout')
     return path
+
+
+@pytest.fixture(autouse=True)
+def mmaction_scope():
+    """What the runner does first: look names up in MMAction2's registries."""
+    init_default_scope('mmaction')

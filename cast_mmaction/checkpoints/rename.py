@@ -1,0 +1,59 @@
+"""Renaming of state dicts by a table of prefixes, in either direction."""
+import re
+from typing import Dict, Iterable, List, Sequence, Tuple
+
+from torch import Tensor
+
+StateDict = Dict[str, Tensor]
+Rules = Sequence[Tuple[str, str]]
+
+
+class CheckpointError(ValueError):
+    """A checkpoint does not fit: names what, and what to do."""
+
+
+def shorten(keys: Iterable[str], limit: int = 8) -> str:
+    """The first few of many keys, for messages."""
+    keys = sorted(keys)
+    more = f', ... ({len(keys)} in all)' if len(keys) > limit else ''
+    return ', '.join(keys[:limit]) + more
+
+
+def rename(state_dict: StateDict, rules: Rules) -> StateDict:
+    """Renames every key by the one rule that fits it.
+
+    Args:
+        state_dict: Tensors under their old names.
+        rules: Pairs of an old and a new prefix, each a whole dotted name in
+            which ``{}`` stands for a block number.
+
+    Raises:
+        CheckpointError: naming the keys that no rule fits.
+    """
+    patterns = [(re.compile(
+        re.escape(old).replace(r'\{\}', r'(\d+)') + r'(\..+)?'), new)
+                for old, new in rules]
+    renamed: StateDict = {}
+    unknown: List[str] = []
+    for key, value in state_dict.items():
+        for pattern, new in patterns:
+            match = pattern.fullmatch(key)
+            if match:
+                *numbers, rest = match.groups()
+                renamed[new.format(*numbers) + (rest or '')] = value
+                break
+        else:
+            unknown.append(key)
+    if unknown:
+        raise CheckpointError(f'unexpected keys: {shorten(unknown)}')
+    return renamed
+
+
+def reverse(rules: Rules) -> Rules:
+    """The table for the way back."""
+    return [(new, old) for old, new in rules]
+
+
+def with_prefix(rules: Rules, old: str = '', new: str = '') -> Rules:
+    """The table for tensors that lie deeper on either side."""
+    return [(old + a, new + b) for a, b in rules]

@@ -1,0 +1,79 @@
+"""Small trained modules beside frozen blocks."""
+from typing import Optional
+
+from torch import Tensor, nn
+
+from .vit import Block
+
+
+def init_linear(module: nn.Linear, zero: bool = False) -> None:
+    """Truncated normal of 0.02 (or zero) for the weight, zero for the bias.
+    """
+    if zero:
+        nn.init.zeros_(module.weight)
+    else:
+        nn.init.trunc_normal_(module.weight, std=.02)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+class Adapter(nn.Module):
+    """ADAP of the CAST paper: a bottleneck MLP without skip connection.
+
+    ``Linear D -> ratio * D, GELU, Linear -> out_dims``. The second Linear
+    starts at zero, so a new adapter adds nothing.
+
+    Args:
+        embed_dims: Width D of the input.
+        ratio: Width of the bottleneck as a share of D.
+        out_dims: Width of the output; None for D.
+    """
+
+    def __init__(self,
+                 embed_dims: int,
+                 ratio: float = 0.25,
+                 out_dims: Optional[int] = None) -> None:
+        super().__init__()
+        hidden_dims = int(embed_dims * ratio)
+        if hidden_dims < 1:
+            raise ValueError(f'an adapter of ratio {ratio} leaves nothing of '
+                             f'a width of {embed_dims}')
+        self.down = nn.Linear(embed_dims, hidden_dims)
+        self.act = nn.GELU()
+        self.up = nn.Linear(hidden_dims, out_dims or embed_dims)
+        init_linear(self.down)
+        init_linear(self.up, zero=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(..., D) -> (..., out_dims)``."""
+        return self.up(self.act(self.down(x)))
+
+
+class BlockAdapters(nn.Module):
+    """The two adapters that CAST puts into one frozen block (eq. 2 and 6).
+
+    Args:
+        embed_dims: Width D of the block.
+        ratio: See :class:`Adapter`.
+        ffn_scale: Factor s on the feed-forward adapter. The paper writes
+            none, its code 0.5.
+    """
+
+    def __init__(self,
+                 embed_dims: int,
+                 ratio: float = 0.25,
+                 ffn_scale: float = 0.5) -> None:
+        super().__init__()
+        self.ffn_scale = ffn_scale
+        self.attn = Adapter(embed_dims, ratio)
+        self.ffn = Adapter(embed_dims, ratio)
+
+    def attend(self, block: Block, x: Tensor) -> Tensor:
+        """``Y = X + A + ADAP(A)`` with ``A = MHSA(LN(X))``."""
+        a = block.attend(x)
+        return x + a + self.attn(a)
+
+    def feed_forward(self, block: Block, x: Tensor) -> Tensor:
+        """``X' = B + FFN(LN(B)) + s * ADAP(LN(B))``."""
+        out, normed = block.feed_forward(x)
+        return x + out + self.ffn_scale * self.ffn(normed)

@@ -1,0 +1,388 @@
+"""One vision transformer for every expert; the shape legend is in
+``attention.py``."""
+from typing import List, NamedTuple, Optional, Tuple, Type, Union
+
+import torch
+from mmengine.model import BaseModule
+from mmaction.registry import MODELS
+from torch import Tensor, nn
+
+from ..checkpoints import load_pretrained
+from .attention import SelfAttention
+
+ARCHS = {
+    'base': dict(embed_dims=768, num_layers=12, num_heads=12),
+    'large': dict(embed_dims=1024, num_layers=24, num_heads=16),
+}
+
+
+class TokenSpec(NamedTuple):
+    """What another module must know of a token tensor ``(B, T, P, D)``.
+
+    Attributes:
+        embed_dims: Width D.
+        num_heads: Heads of the attention that made the tokens.
+        num_steps: Time steps T.
+        grid: Rows and columns of the N patches of a step.
+        has_class_token: Whether a class token stands before the patches.
+    """
+    embed_dims: int
+    num_heads: int
+    num_steps: int
+    grid: Tuple[int, int]
+    has_class_token: bool
+
+    @property
+    def num_patches(self) -> int:
+        """Patches N of a step."""
+        return self.grid[0] * self.grid[1]
+
+
+class QuickGELU(nn.Module):
+    """The GELU of OpenAI's CLIP: ``x * sigmoid(1.702 x)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+class MLP(nn.Module):
+    """Two Linears with an activation between."""
+
+    def __init__(self, embed_dims: int, hidden_dims: int,
+                 act: Type[nn.Module]) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(embed_dims, hidden_dims)
+        self.act = act()
+        self.fc2 = nn.Linear(hidden_dims, embed_dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.act(self.fc1(x)))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block whose two halves can be called alone.
+
+    Args:
+        embed_dims: Width D.
+        num_heads: Heads H.
+        window: Window of the self-attention.
+        act: Activation of the MLP, whose hidden width is 4 D.
+        norm_eps: Epsilon of both LayerNorms.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, window: str,
+                 act: Type[nn.Module], norm_eps: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(embed_dims, eps=norm_eps)
+        self.attn = SelfAttention(embed_dims, num_heads, window)
+        self.norm2 = nn.LayerNorm(embed_dims, eps=norm_eps)
+        self.mlp = MLP(embed_dims, 4 * embed_dims, act)
+
+    def attend(self, x: Tensor, window: Optional[str] = None) -> Tensor:
+        """``MHSA(LN(x))``, no residual; another window on request."""
+        return self.attn(self.norm1(x), window)
+
+    def feed_forward(self, x: Tensor) -> Tuple[Tensor, Tensor]:
+        """``FFN(LN(x))``, no residual, and ``LN(x)`` for an adapter."""
+        normed = self.norm2(x)
+        return self.mlp(normed), normed
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attend(x)
+        return x + self.feed_forward(x)[0]
+
+
+class PatchEmbed(nn.Module):
+    """Cuts a clip into tubelets and projects each.
+
+    The weights are those of a ``Conv3d`` whose stride is its kernel; computed
+    as one matrix product, which no backend runs slowly.
+
+    Args:
+        embed_dims: Width D.
+        patch_size: Side p of a patch, pixels.
+        tubelet_size: Frames t of a patch.
+        bias: Whether the projection has one.
+    """
+
+    def __init__(self,
+                 embed_dims: int,
+                 patch_size: int,
+                 tubelet_size: int = 1,
+                 bias: bool = True) -> None:
+        super().__init__()
+        kernel = (tubelet_size, patch_size, patch_size)
+        self.projection = nn.Conv3d(3, embed_dims, kernel, kernel, bias=bias)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """``(B, 3, F, H, W) -> (B, F / t, N, D)``, patches row by row."""
+        batch, _, frames, height, width = clip.shape
+        t, p, _ = self.projection.kernel_size
+        x = clip.reshape(batch, 3, frames // t, t, height // p, p, width // p,
+                         p)
+        x = x.permute(0, 2, 4, 6, 1, 3, 5, 7)  # (B, T, h, w, 3, t, p, p)
+        x = x.flatten(4).flatten(2, 3)  # (B, T, N, 3*t*p*p)
+        return nn.functional.linear(x, self.projection.weight.flatten(1),
+                                    self.projection.bias)
+
+
+class CLIPEmbedding(nn.Module):
+    """Patches of single frames, a class token, learned positions, a norm."""
+    no_weight_decay = ('class_token', 'positions')
+
+    def __init__(self, embed_dims: int, patch_size: int, num_patches: int,
+                 norm_eps: float) -> None:
+        super().__init__()
+        self.patch_embed = PatchEmbed(embed_dims, patch_size, bias=False)
+        scale = embed_dims**-0.5
+        self.class_token = nn.Parameter(scale * torch.randn(embed_dims))
+        self.positions = nn.Parameter(
+            scale * torch.randn(1 + num_patches, embed_dims))
+        self.norm = nn.LayerNorm(embed_dims, eps=norm_eps)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """``(B, 3, T, H, W) -> (B, T, 1+N, D)``."""
+        x = self.patch_embed(frames)
+        class_token = self.class_token.to(x.dtype).expand(
+            *x.shape[:2], 1, -1)
+        return self.norm(torch.cat([class_token, x], dim=2) + self.positions)
+
+
+class TubeletEmbedding(nn.Module):
+    """Tubelets plus fixed sine-cosine positions over all T*N tokens."""
+
+    def __init__(self, embed_dims: int, patch_size: int, tubelet_size: int,
+                 num_steps: int, num_patches: int) -> None:
+        super().__init__()
+        self.patch_embed = PatchEmbed(embed_dims, patch_size, tubelet_size)
+        positions = sincos_positions(num_steps * num_patches, embed_dims)
+        self.register_buffer(
+            'positions',
+            positions.view(num_steps, num_patches, embed_dims),
+            persistent=False)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """``(B, 3, F, H, W) -> (B, T, N, D)``."""
+        return self.patch_embed(clip) + self.positions
+
+
+def sincos_positions(length: int, embed_dims: int) -> Tensor:
+    """Positions of "Attention is all you need", section 3.5, as VideoMAE uses
+    them: even channels sine, odd ones cosine; ``(length, D)``."""
+    channel = torch.arange(embed_dims, dtype=torch.float64)
+    period = 10000**(2 * (channel // 2) / embed_dims)
+    angle = torch.arange(length, dtype=torch.float64)[:, None] / period
+    angle[:, 0::2] = angle[:, 0::2].sin()
+    angle[:, 1::2] = angle[:, 1::2].cos()
+    return angle.float()
+
+
+class VisionTransformer(BaseModule):
+    """What all experts share. An expert is also a backbone by itself.
+
+    Subclasses set ``self.embedding`` and the class attributes below.
+
+    Args:
+        arch: 'base', 'large' or ``dict(embed_dims=, num_layers=,
+            num_heads=)``.
+        img_size: Side of the square frames, pixels.
+        patch_size: Side of a patch, pixels.
+        num_frames: Frames of the clips.
+        step: Frames that make one time step; T = num_frames / step.
+        act: Activation of the MLPs.
+        pretrained: Weights to load in :meth:`init_weights`, strictly.
+        init_cfg: As in mmengine.
+    """
+    window: str
+    norm_eps: float
+    has_class_token: bool
+    source: str  # name of the converter for `pretrained`
+
+    def __init__(self,
+                 arch: Union[str, dict],
+                 img_size: int,
+                 patch_size: int,
+                 num_frames: int,
+                 step: int,
+                 act: Type[nn.Module],
+                 pretrained: Optional[str] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg=init_cfg)
+        arch = _check_arch(arch)
+        if img_size % patch_size:
+            raise ValueError(f'img_size={img_size} is not a multiple of '
+                             f'patch_size={patch_size}')
+        if num_frames % step or num_frames < step:
+            raise ValueError(
+                f'{type(self).__name__} makes one time step of {step} '
+                f'frames: num_frames={num_frames} is not a multiple of it')
+        self.img_size = img_size
+        self.patch_size = patch_size
+        self.num_frames = num_frames
+        self.pretrained = pretrained
+        self.embed_dims = arch['embed_dims']
+        self.num_heads = arch['num_heads']
+        self.num_steps = num_frames // step
+        self.grid = (img_size // patch_size, img_size // patch_size)
+        self.blocks = nn.ModuleList(
+            Block(self.embed_dims, self.num_heads, self.window, act,
+                  self.norm_eps) for _ in range(arch['num_layers']))
+        # The read-out norm: the one part of a frozen expert that is trained.
+        self.norm = nn.LayerNorm(self.embed_dims, eps=self.norm_eps)
+
+    @property
+    def spec(self) -> TokenSpec:
+        """Facts about the tokens of this expert."""
+        return TokenSpec(self.embed_dims, self.num_heads, self.num_steps,
+                         self.grid, self.has_class_token)
+
+    def embed(self, clip: Tensor) -> Tensor:
+        """Clip to tokens.
+
+        Args:
+            clip: ``(B, 3, num_frames, img_size, img_size)``, normalised.
+
+        Returns:
+            ``(B, T, P, D)``.
+
+        Raises:
+            ValueError: if the clip has other sizes than the expert.
+        """
+        self._check_clip(clip)
+        return self.embedding(clip)
+
+    def _check_clip(self, clip: Tensor) -> None:
+        expected = (3, self.num_frames, self.img_size, self.img_size)
+        if clip.dim() != 5 or tuple(clip.shape[1:]) != expected:
+            raise ValueError(
+                f'{type(self).__name__} takes clips of shape (B, '
+                f'{", ".join(map(str, expected))}), got '
+                f'{tuple(clip.shape)}: make clip_len and the crop size of '
+                'the pipeline fit num_frames and img_size of the model')
+
+    def read_out_tokens(self, x: Tensor) -> Tensor:
+        """The tokens that :meth:`read_out` looks at: the class tokens where
+        there are some, else all."""
+        return x[:, :, :1] if self.has_class_token else x
+
+    def read_out(self, x: Tensor) -> Tensor:
+        """``LN(mean of the read-out tokens)``, ``(B, T, P, D) -> (B, D)``."""
+        return self.norm(self.read_out_tokens(x).mean(dim=(1, 2)))
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """``(B, 3, F, H, W) -> (B, D)``: the expert alone."""
+        x = self.embed(clip)
+        for block in self.blocks:
+            x = block(x)
+        return self.read_out(x)
+
+    def freeze(self) -> None:
+        """Freezes all but the read-out norm."""
+        self.requires_grad_(False)
+        self.norm.requires_grad_(True)
+
+    def layer_groups(self) -> List[List[nn.Module]]:
+        """Embedding, then block by block: for layer-wise learning rates."""
+        return [[self.embedding]] + [[block] for block in self.blocks]
+
+    def init_weights(self) -> None:
+        """Loads ``pretrained``. Runs after construction and before a resume,
+        where the runner calls it."""
+        if self.pretrained is not None:
+            load_pretrained(self, self.pretrained, self.source)
+
+
+@MODELS.register_module()
+class CLIPExpert(VisionTransformer):
+    """The image encoder of CLIP on single frames.
+
+    Args:
+        arch: See :class:`VisionTransformer`. CLIP's L is ``arch='large',
+            patch_size=14``.
+        img_size: Side of the frames, pixels.
+        patch_size: Side of a patch, pixels.
+        num_frames: Frames of the clips that come in.
+        frame_stride: The expert looks at every ``frame_stride``-th frame, the
+            last of each group: 1, 3, 5, ... for 2 (CAST, section 3).
+        act: 'quick_gelu' (OpenAI's weights) or 'gelu' (most others).
+        pretrained: An open_clip tag such as 'openai', or a file in OpenAI's,
+            open_clip's or this package's layout. None: random.
+        init_cfg: As in mmengine.
+    """
+    window = 'space'
+    norm_eps = 1e-5
+    has_class_token = True
+    source = 'clip'
+
+    def __init__(self,
+                 arch: Union[str, dict] = 'base',
+                 img_size: int = 224,
+                 patch_size: int = 16,
+                 num_frames: int = 16,
+                 frame_stride: int = 2,
+                 act: str = 'quick_gelu',
+                 pretrained: Optional[str] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        acts = dict(quick_gelu=QuickGELU, gelu=nn.GELU)
+        if act not in acts:
+            raise ValueError(f'act={act!r}; use one of {sorted(acts)}')
+        super().__init__(arch, img_size, patch_size, num_frames, frame_stride,
+                         acts[act], pretrained, init_cfg)
+        self.act = act
+        self.frame_stride = frame_stride
+        self.embedding = CLIPEmbedding(self.embed_dims, patch_size,
+                                       self.spec.num_patches, self.norm_eps)
+
+    def embed(self, clip: Tensor) -> Tensor:
+        self._check_clip(clip)
+        return self.embedding(
+            clip[:, :, self.frame_stride - 1::self.frame_stride])
+
+
+@MODELS.register_module()
+class VideoMAEExpert(VisionTransformer):
+    """The encoder of VideoMAE: joint attention over all tubelets of a clip.
+
+    Args:
+        arch: See :class:`VisionTransformer`.
+        img_size: Side of the frames, pixels.
+        patch_size: Side of a patch, pixels.
+        num_frames: Frames of the clips.
+        tubelet_size: Frames of a tubelet.
+        pretrained: A file in VideoMAE's layout (pre-training or
+            fine-tuning), MMAction2's or this package's. From a pre-training
+            file the read-out norm, which it lacks, starts fresh. None:
+            random.
+        init_cfg: As in mmengine.
+    """
+    window = 'space_time'
+    norm_eps = 1e-6
+    has_class_token = False
+    source = 'videomae'
+
+    def __init__(self,
+                 arch: Union[str, dict] = 'base',
+                 img_size: int = 224,
+                 patch_size: int = 16,
+                 num_frames: int = 16,
+                 tubelet_size: int = 2,
+                 pretrained: Optional[str] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(arch, img_size, patch_size, num_frames, tubelet_size,
+                         nn.GELU, pretrained, init_cfg)
+        self.embedding = TubeletEmbedding(self.embed_dims, patch_size,
+                                          tubelet_size, self.num_steps,
+                                          self.spec.num_patches)
+
+
+def _check_arch(arch: Union[str, dict]) -> dict:
+    if isinstance(arch, str):
+        if arch not in ARCHS:
+            raise ValueError(f'unknown arch {arch!r}; use one of '
+                             f'{sorted(ARCHS)} or a dict of embed_dims, '
+                             'num_layers, num_heads')
+        return ARCHS[arch]
+    if set(arch) != {'embed_dims', 'num_layers', 'num_heads'}:
+        raise ValueError('arch must have exactly embed_dims, num_layers and '
+                         f'num_heads, got {sorted(arch)}')
+    return dict(arch)

@@ -2,7 +2,7 @@
 import importlib.util
 import json
 from pathlib import Path
-from typing import Dict
+from typing import Dict, List
 
 import numpy as np
 import torch
@@ -34,6 +34,10 @@ class GoldenCase:
                 self.recipe.make_weight(name, shape, self.case['seed']))
             for name, shape, *_ in self.case['parameters']
         }
+
+    def trained(self) -> List[str]:
+        """Names of the parameters that the reference trains (CAST only)."""
+        return [name for name, _, trained in self.case['parameters'] if trained]
 
     def clip(self) -> torch.Tensor:
         """The input, ``(B, 3, F, H, W)``."""

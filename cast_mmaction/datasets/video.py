@@ -1,0 +1,324 @@
+"""Video files as numbered frames: opened once, read in one pass.
+
+A reader is made for a whole video or for a segment of it, has a length
+(frames), ``fps`` and ``read(indices)``; frame 0 is the first frame of the
+segment. Everything that is wrong with a file ends in `UnreadableVideo`, which
+names it. A damaged frame is never replaced by its neighbour.
+"""
+import os.path as osp
+from bisect import bisect_left, bisect_right
+from itertools import groupby
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+import cv2
+import numpy as np
+
+# Seconds that a stop stamp may lie behind the last frame.
+PAST_END_TOLERANCE = 0.5
+
+
+class UnreadableVideo(RuntimeError):
+    """A video, or the part that is needed of it, cannot be read."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f'{path}: {reason}')
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> Tuple:  # crosses worker processes
+        return type(self), (self.path, self.reason)
+
+
+class Packet(NamedTuple):
+    """What the container says about one frame, in presentation order."""
+    pts: int
+    dts: int
+    is_key: bool
+    is_shown: bool
+
+
+def segment_of(path: str, times: Sequence[float], end: float, start: float,
+               stop: float) -> Tuple[int, int]:
+    """First frame and end (exclusive) of the frames shown in [start, stop).
+
+    A segment shorter than a frame gets the frame that is shown at `start`.
+
+    Args:
+        path (str): The file, for the error.
+        times (Sequence[float]): When each frame appears, in seconds, rising.
+        end (float): When the last frame disappears, in seconds.
+        start (float): Seconds.
+        stop (float): Seconds.
+
+    Raises:
+        UnreadableVideo: If the segment is not inside the video.
+    """
+    if start >= end or stop > end + PAST_END_TOLERANCE:
+        raise UnreadableVideo(
+            path, f'the segment {start:.2f} s to {stop:.2f} s is not inside '
+            f'the video, which ends at {end:.2f} s')
+    first, last = bisect_left(times, start), bisect_left(times, stop)
+    if first == last:
+        first = max(bisect_right(times, start) - 1, 0)
+        last = first + 1
+    return first, last
+
+
+class PyAVReader:
+    """Frames of a video through PyAV (FFmpeg), on one thread.
+
+    Opening reads the packets' time stamps and decodes nothing. Reading starts
+    at the last key frame before a wanted frame and leaves out the frames that
+    nothing else refers to.
+
+    Args:
+        path (str): Video file.
+        start (float, optional): Seconds; with `stop`, the segment to offer.
+            Only its part of the file is read.
+        stop (float, optional): Seconds.
+
+    Raises:
+        UnreadableVideo: If the file is missing, damaged, cut short or has no
+            video stream, or if the segment is not inside it.
+    """
+
+    def __init__(self,
+                 path: str,
+                 start: Optional[float] = None,
+                 stop: Optional[float] = None) -> None:
+        import av
+        self.path = path
+        self._av = av
+        try:
+            self._container = av.open(path)
+        except (av.FFmpegError, OSError) as error:
+            raise UnreadableVideo(path, f'cannot be opened ({error})')
+        if not self._container.streams.video:
+            raise UnreadableVideo(path, 'has no video stream')
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = 'NONE'
+        self._stream.thread_count = 1
+        self.fps = float(self._stream.average_rate or 30)
+        self._packets, at_end = self._scan(start, stop)
+        shown = [packet for packet in self._packets if packet.is_shown]
+        if not shown:
+            raise UnreadableVideo(path, 'has no frames')
+        self._pts = [packet.pts for packet in shown]
+        if start is not None:
+            times = [self._seconds(pts) for pts in self._pts]
+            end = times[-1] + 1 / self.fps if at_end else float('inf')
+            first, last = segment_of(path, times, end, start, stop)
+            self._pts = self._pts[first:last]
+
+    def __len__(self) -> int:
+        return len(self._pts)
+
+    def read(self, indices: Sequence[int]) -> List[np.ndarray]:
+        """Decode frames and close the file.
+
+        Args:
+            indices (Sequence[int]): Rising frame numbers.
+
+        Returns:
+            list[np.ndarray]: RGB frames, (H, W, 3), uint8.
+        """
+        wanted = [self._pts[index] for index in indices]
+        with self._container:
+            try:
+                frames = self._decode(wanted)
+            except self._av.FFmpegError as error:
+                raise UnreadableVideo(self.path, f'is damaged ({error})')
+        for index, pts in zip(indices, wanted):
+            if pts not in frames:
+                raise UnreadableVideo(
+                    self.path,
+                    f'frame {index} of {len(self)} cannot be decoded')
+        return [frames[pts] for pts in wanted]
+
+    def _seconds(self, pts: int) -> float:
+        return float((pts - (self._stream.start_time or 0)) *
+                     self._stream.time_base)
+
+    def _scan(self, start: Optional[float],
+              stop: Optional[float]) -> Tuple[List[Packet], bool]:
+        """The packets of the segment, sorted, and whether the file ends."""
+        stream, container = self._stream, self._container
+        # A container seeks by decoding time, which runs ahead of the time
+        # of presentation by some frames: a second is more than enough.
+        if start is not None and start > 1:
+            origin = stream.start_time or 0
+            container.seek(
+                origin + int((start - 1) / stream.time_base), stream=stream)
+        packets, at_end = [], True
+        try:
+            for packet in container.demux(stream):
+                if packet.dts is None:  # the end, or a packet without times
+                    continue
+                if stop is not None and self._seconds(packet.dts) >= stop:
+                    at_end = False
+                    break
+                pts = packet.dts if packet.pts is None else packet.pts
+                packets.append(
+                    Packet(pts, packet.dts, packet.is_keyframe,
+                           not packet.is_discard))
+        except self._av.FFmpegError as error:
+            raise UnreadableVideo(self.path, f'is damaged ({error})')
+        if start is None and len(packets) < stream.frames:
+            raise UnreadableVideo(
+                self.path, f'is cut short: it announces {stream.frames} '
+                f'frames and holds {len(packets)}')
+        return sorted(packets), at_end
+
+    def _decode(self, wanted: Sequence[int]) -> Dict[int, np.ndarray]:
+        """Frames by time stamp, from as few packets as possible."""
+        frames = {}
+        keys = [packet for packet in self._packets if packet.is_key]
+        keys = keys or self._packets[:1]
+        key_pts = [key.pts for key in keys]
+
+        def key_before(pts: int) -> int:
+            return max(bisect_right(key_pts, pts) - 1, 0)
+
+        for key, stretch in groupby(wanted, key=key_before):
+            self._container.seek(keys[key].dts, stream=self._stream)
+            frames.update(self._decode_stretch(set(stretch)))
+        return frames
+
+    def _decode_stretch(self, wanted: Set[int]) -> Dict[int, np.ndarray]:
+        """Frames by time stamp, from the current place on."""
+        frames = {}
+        reformatter = self._av.video.reformatter.VideoReformatter()
+        for packet in self._container.demux(self._stream):
+            # Frames that no other frame needs are decoded only if wanted.
+            self._stream.codec_context.skip_frame = (
+                'DEFAULT' if packet.pts in wanted else 'NONREF')
+            for frame in packet.decode():
+                if frame.pts in wanted and not frame.is_corrupt:
+                    image = reformatter.reformat(frame, format='rgb24')
+                    quarter_turns = frame.rotation // 90 % 4
+                    frames[frame.pts] = np.ascontiguousarray(
+                        np.rot90(image.to_ndarray(), quarter_turns))
+            if len(frames) == len(wanted):
+                break
+        return frames
+
+
+class DecordReader:
+    """Frames of a video through decord, on one thread.
+
+    The same frames as `PyAVReader`, for files that decord understands.
+
+    Args:
+        path (str): Video file.
+        start (float, optional): Seconds; with `stop`, the segment to offer.
+        stop (float, optional): Seconds.
+
+    Raises:
+        UnreadableVideo: As `PyAVReader`; also for codecs that decord lacks
+            and for files whose frames it would number wrongly.
+    """
+
+    def __init__(self,
+                 path: str,
+                 start: Optional[float] = None,
+                 stop: Optional[float] = None) -> None:
+        import decord
+        self.path = path
+        self._errors = (decord.DECORDError, RuntimeError, IndexError)
+        try:
+            # Any frame that decord made up from a neighbour is an error.
+            self._reader = decord.VideoReader(
+                path, num_threads=1, fault_tol=1e-6)
+            shown = self._reader.get_frame_timestamp(
+                range(len(self._reader)))
+        except self._errors as error:
+            raise UnreadableVideo(path, self._explain(error))
+        if len(shown) == 0:
+            raise UnreadableVideo(path, 'has no frames')
+        if shown[0, 0] < 0:
+            raise UnreadableVideo(
+                path, 'starts with frames that are not shown, which decord '
+                "counts: read it with decoder='pyav'")
+        self.fps = float(self._reader.get_avg_fps())
+        self._first, last = 0, len(shown)
+        if start is not None:
+            times = shown - shown[0, 0]
+            self._first, last = segment_of(path, times[:, 0].tolist(),
+                                           float(times[-1, 1]), start, stop)
+        self._length = last - self._first
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, indices: Sequence[int]) -> List[np.ndarray]:
+        """Decode frames and close the file. See `PyAVReader.read`."""
+        reader, self._reader = self._reader, None
+        try:
+            frames = reader.get_batch(
+                [self._first + index for index in indices]).asnumpy()
+        except self._errors as error:
+            raise UnreadableVideo(self.path, self._explain(error))
+        return list(frames)
+
+    @staticmethod
+    def _explain(error: Exception) -> str:
+        """decord's message without its stack of addresses."""
+        message = str(error).strip().split('\n')[0]
+        return (f'decord cannot read it ({message}); '
+                "decoder='pyav' reads more formats")
+
+
+class FrameFolder:
+    """Images of a folder as frames.
+
+    Args:
+        path (str): Folder.
+        template (str): Name of a frame, such as ``'frame_{:010d}.jpg'``.
+        first (int): Number of the first frame of the segment.
+        last (int): Number of its last frame.
+    """
+
+    def __init__(self, path: str, template: str, first: int,
+                 last: int) -> None:
+        self.path = path
+        self._template = template
+        self._first = first
+        self._length = last - first + 1
+        for number in (first, last):
+            name = template.format(number)
+            if not osp.exists(osp.join(path, name)):
+                raise UnreadableVideo(
+                    path, f'has no {name}, but the segment is frames '
+                    f'{first} to {last}')
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, indices: Sequence[int]) -> List[np.ndarray]:
+        """Load images. See `PyAVReader.read`."""
+        frames = []
+        for index in indices:
+            name = self._template.format(self._first + index)
+            image = cv2.imread(osp.join(self.path, name), cv2.IMREAD_COLOR)
+            if image is None:
+                raise UnreadableVideo(self.path, f'cannot read {name}')
+            frames.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+        return frames
+
+
+class BlankVideo:
+    """Stands for a test video that cannot be read: one grey frame.
+
+    Its prediction is never counted as right.
+    """
+    fps = 30.0
+
+    def __len__(self) -> int:
+        return 1
+
+    def read(self, indices: Sequence[int]) -> List[np.ndarray]:
+        """See `PyAVReader.read`."""
+        return [np.full((256, 256, 3), 128, np.uint8) for _ in indices]
+
+
+READERS = dict(pyav=PyAVReader, decord=DecordReader)

@@ -1,0 +1,167 @@
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+
+from cast_mmaction.datasets.loading import VideoDecode, VideoInit
+from cast_mmaction.datasets.video import (READERS, FrameFolder, PyAVReader,
+                                          UnreadableVideo)
+
+# Frames and size of the unusual files that both decoders read.
+READABLE = {
+    'five_frames.mp4': (5, 256, 340),
+    'gray.mp4': (56, 256, 340),
+    'hevc.mp4': (56, 256, 340),
+    'odd_341x257.mp4': (56, 257, 341),
+    'one_frame.mp4': (1, 256, 340),
+    'rotated_90_3_frames.mov': (3, 568, 320),
+    'single_gop.mp4': (56, 256, 340),
+    'tall_64x512.mp4': (56, 512, 64),
+    'vfr.mp4': (78, 256, 340),
+    'vp9.webm': (56, 256, 340),
+}
+PYAV_ONLY = {
+    'av1.mp4': (28, 256, 340),
+    'start_not_keyframe.mp4': (58, 256, 340),
+}
+UNREADABLE = [
+    'audio_only.mp4', 'decode_error.mp4', 'text_renamed.mp4',
+    'truncated_half.mp4', 'zero_bytes.mp4', 'missing.mp4'
+]
+
+
+@pytest.fixture(scope='module')
+def odd(shared):
+    return shared / 'clips/odd'
+
+
+def read_all(reader):
+    return np.stack(reader.read(range(len(reader))))
+
+
+@pytest.mark.parametrize('name', READABLE)
+def test_decoders_agree(odd, name):
+    frames = [read_all(READERS[key](str(odd / name))) for key in READERS]
+    assert frames[0].shape == READABLE[name] + (3, )
+    assert frames[0].dtype == np.uint8
+    np.testing.assert_array_equal(*frames)
+
+
+@pytest.mark.parametrize('name', PYAV_ONLY)
+def test_files_that_only_pyav_reads(odd, name):
+    path = str(odd / name)
+    assert read_all(PyAVReader(path)).shape == PYAV_ONLY[name] + (3, )
+    with pytest.raises(UnreadableVideo, match=f"{name}.*decoder='pyav'"):
+        READERS['decord'](path)
+
+
+@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('name', UNREADABLE)
+def test_damaged_file_is_named(odd, name, decoder):
+    with pytest.raises(UnreadableVideo, match=name):
+        read_all(READERS[decoder](str(odd / name)))
+
+
+def test_every_file_has_an_expectation(odd):
+    known = {*READABLE, *PYAV_ONLY, *UNREADABLE}
+    assert {path.name for path in odd.iterdir()} <= known
+
+
+@pytest.mark.parametrize('decoder', READERS)
+def test_cut_file_is_named(shared, tmp_path, decoder):
+    # The index at the front is whole, half of the frames are gone.
+    whole = (shared / 'clips/arm_wrestling.mp4').read_bytes()
+    path = tmp_path / 'cut.mp4'
+    path.write_bytes(whole[:len(whole) // 2])
+    with pytest.raises(UnreadableVideo, match='cut.mp4'):
+        read_all(READERS[decoder](str(path)))
+
+
+@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize(
+    'indices', [[0], [279], [0, 279], [185, 186, 187, 188],
+                list(range(100, 164, 4)),
+                list(range(0, 280, 17))])
+def test_chosen_frames_are_those_of_the_whole_video(shared, decoder, indices):
+    path = str(shared / 'clips/arm_wrestling.mp4')
+    everything = PyAVReader(path).read(range(280))
+    frames = READERS[decoder](path).read(indices)
+    for index, frame in zip(indices, frames):
+        np.testing.assert_array_equal(frame, everything[index])
+
+
+@pytest.mark.parametrize('name', ['arm_wrestling.mp4', 'odd/vfr.mp4'])
+@pytest.mark.parametrize('segment', [(0., 1.), (2.3, 4.1), (1., 1.001)])
+def test_segments_agree_with_the_whole_video(shared, name, segment):
+    path = str(shared / 'clips' / name)
+    readers = [READERS[key](path, *segment) for key in READERS]
+    assert len(readers[0]) == len(readers[1])
+    frames = [read_all(reader) for reader in readers]
+    np.testing.assert_array_equal(*frames)
+    if name == 'arm_wrestling.mp4':  # 28 frames a second
+        first = int(np.ceil(segment[0] * 28))
+        whole = PyAVReader(path).read(range(first, first + len(frames[0])))
+        np.testing.assert_array_equal(frames[0], whole)
+
+
+@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('segment', [(9., 12.), (30., 31.)])
+def test_segment_past_the_end(shared, decoder, segment):
+    path = str(shared / 'clips/arm_wrestling.mp4')
+    with pytest.raises(UnreadableVideo, match='wrestling.*ends at 10.00 s'):
+        READERS[decoder](path, *segment)
+
+
+def test_segment_reads_only_its_part_of_the_file(shared):
+    reader = PyAVReader(str(shared / 'clips/arm_wrestling.mp4'), 8.5, 9.)
+    assert len(reader._packets) < 100  # of 280: from the key frame before
+
+
+@pytest.fixture
+def frame_dir(tmp_path):
+    for number in range(1, 8):
+        image = np.full((20, 30, 3), 0, np.uint8)
+        image[..., 2] = 30 * number  # red, in OpenCV's order
+        cv2.imwrite(str(tmp_path / f'frame_{number:010d}.png'), image)
+    return tmp_path
+
+
+def test_frame_folder_gives_rgb_frames_of_the_segment(frame_dir):
+    folder = FrameFolder(str(frame_dir), 'frame_{:010d}.png', 3, 6)
+    assert len(folder) == 4
+    frames = folder.read([0, 3])
+    assert [frame[0, 0].tolist() for frame in frames] == [[90, 0, 0],
+                                                          [180, 0, 0]]
+
+
+def test_frame_folder_without_the_last_frame(frame_dir):
+    with pytest.raises(UnreadableVideo, match='frame_0000000009.png'):
+        FrameFolder(str(frame_dir), 'frame_{:010d}.png', 3, 9)
+
+
+@pytest.mark.parametrize('decoder', READERS)
+def test_pipeline_steps_open_once_and_share_frames(shared, decoder):
+    results = VideoInit(decoder)(
+        dict(filename=str(shared / 'clips/odd/five_frames.mp4')))
+    assert (results['total_frames'], results['start_index']) == (5, 0)
+    assert results['avg_fps'] == pytest.approx(28)
+    results['frame_inds'] = np.array([4, 0, 4, 2])
+    results = VideoDecode()(results)
+    assert results['imgs'][0] is results['imgs'][2]
+    assert results['img_shape'] == results['original_shape'] == (256, 340)
+    everything = PyAVReader(results['filename']).read(range(5))
+    for index, image in zip([4, 0, 4, 2], results['imgs']):
+        np.testing.assert_array_equal(image, everything[index])
+    with pytest.raises(ValueError):
+        results['imgs'][0][:] = 0
+
+
+def test_unknown_decoder():
+    with pytest.raises(ValueError, match="'decord', 'pyav'"):
+        VideoInit('opencv')
+
+
+def test_error_crosses_processes():
+    error = pickle.loads(pickle.dumps(UnreadableVideo('a.mp4', 'is empty')))
+    assert str(error) == 'a.mp4: is empty'

@@ -156,11 +156,13 @@ class CAST(_FrozenExperts):
             zip(self.layers, self.spatial.blocks, self.temporal.blocks))
         for layer, block_s, block_t in stages[:-1]:
             s, t = self._run(layer, block_s, block_t, s, t)
-        # After the last exchange only the tokens of the read-out matter.
         layer, block_s, block_t = stages[-1]
         s, t = self._run(layer.attend, block_s, block_t, s, t)
-        s = self.spatial.read_out_tokens(s)
-        t = self.temporal.read_out_tokens(t)
+        if self.training:
+            # Only the tokens of the read-out matter after the last exchange.
+            # Evaluation keeps all, for whoever looks at token maps.
+            s = self.spatial.read_out_tokens(s)
+            t = self.temporal.read_out_tokens(t)
         s, t = self._run(layer.feed_forward, block_s, block_t, s, t)
         return self.spatial.read_out(s), self.temporal.read_out(t)
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from mmaction.registry import MODELS
+from torch.utils.flop_counter import FlopCounterMode
 
 import cast_mmaction  # noqa: F401
 from cast_mmaction.checkpoints import convert
@@ -196,3 +197,26 @@ def test_experts_of_unequal_depth_are_refused():
                 spatial=dict(type='CLIPExpert', arch=TINY),
                 temporal=dict(
                     type='VideoMAEExpert', arch=dict(TINY, num_layers=3))))
+
+
+@pytest.mark.parametrize('training, giga', [(False, 390.5), (True, 382.6)])
+def test_multiply_adds(training, giga):
+    # Training leaves out the last feed-forward of unread spatial patches.
+    with torch.device('meta'):
+        model = build(
+            'base', dict(type='CASTHead', in_channels=768, num_classes=400))
+        clip = torch.zeros(1, 3, 16, 224, 224)
+    model.train(training)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.cls_head(model.backbone(clip))
+    assert counter.get_total_flops() / 2e9 == pytest.approx(giga, rel=1e-3)
+
+
+def test_training_computes_the_same_without_unread_tokens():
+    model = tiny()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=.1)
+    clip = torch.randn(2, 3, 4, 32, 32)
+    for train, evaluation in zip(model.train().backbone(clip),
+                                 model.eval().backbone(clip)):
+        torch.testing.assert_close(train, evaluation)

@@ -1,0 +1,103 @@
+import pytest
+import torch
+from mmaction.structures import ActionDataSample
+
+from cast_mmaction.models import CASTHead, VerbNounHead
+
+
+def verb_noun_samples(verbs, nouns):
+    samples = []
+    for verb, noun in zip(verbs, nouns):
+        sample = ActionDataSample()
+        sample.gt_verb = torch.as_tensor(verb)
+        sample.gt_noun = torch.as_tensor(noun)
+        samples.append(sample)
+    return samples
+
+
+def test_cast_head_sums_the_adapted_streams():
+    head = CASTHead((8, 12), num_classes=5)
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter)
+    s, t = torch.randn(3, 8), torch.randn(3, 12)
+    expected = head.fc_cls(head.spatial_adapter(s) + head.temporal_adapter(t))
+    torch.testing.assert_close(head((s, t)), expected)
+
+
+@pytest.mark.parametrize('head', [
+    CASTHead(8, num_classes=5),
+    VerbNounHead(8, num_verbs=3, num_nouns=4),
+])
+def test_scores_are_float32_under_autocast(head):
+    feats = (torch.randn(2, 8), torch.randn(2, 8))
+    with torch.autocast('cpu', torch.bfloat16):
+        scores = head(feats)
+    for score in scores if isinstance(scores, tuple) else (scores, ):
+        assert score.dtype == torch.float32
+
+
+def test_verbs_come_from_time_and_nouns_from_space():
+    head = VerbNounHead(8, num_verbs=3, num_nouns=4)
+    s, t = torch.randn(2, 8), torch.randn(2, 8)
+    verb, noun = head((s, t))
+    torch.testing.assert_close(verb, head.fc_verb(t))
+    torch.testing.assert_close(noun, head.fc_noun(s))
+
+
+def test_other_backbones():
+    feature = torch.randn(2, 8)
+    head = VerbNounHead(8, num_verbs=3, num_nouns=4)
+    verb, noun = head(feature)
+    torch.testing.assert_close(verb, head.fc_verb(feature))
+    torch.testing.assert_close(noun, head.fc_noun(feature))
+
+    slow, fast = torch.randn(2, 6, 2, 3, 3), torch.randn(2, 2, 8, 3, 3)
+    head = VerbNounHead(8, num_verbs=3, num_nouns=4, concat=True)
+    verb, _ = head((slow, fast))
+    pooled = torch.cat([slow.mean((2, 3, 4)), fast.mean((2, 3, 4))], 1)
+    torch.testing.assert_close(verb, head.fc_verb(pooled))
+    with pytest.raises(ValueError, match='concat=True'):
+        VerbNounHead(8)((feature, feature, feature))
+
+
+def test_loss_is_the_weighted_sum_of_both_cross_entropies():
+    head = VerbNounHead(
+        8, num_verbs=3, num_nouns=4, noun_weight=2., topk=(1, 2))
+    verb, noun = torch.randn(2, 3), torch.randn(2, 4)
+    samples = verb_noun_samples([[0], [2]], [[3], [1]])
+    losses = head.loss_by_feat((verb, noun), samples)
+    ce = torch.nn.functional.cross_entropy
+    torch.testing.assert_close(losses['loss_verb'],
+                               ce(verb, torch.tensor([0, 2])))
+    torch.testing.assert_close(losses['loss_noun'],
+                               2 * ce(noun, torch.tensor([3, 1])))
+    assert {'verb_top1_acc', 'verb_top2_acc', 'noun_top1_acc',
+            'noun_top2_acc'} < losses.keys()
+
+
+@pytest.mark.parametrize('hard', [True, False])
+def test_label_smoothing_and_soft_labels(hard):
+    head = VerbNounHead(8, num_verbs=3, num_nouns=4, label_smooth_eps=.1)
+    verb, noun = torch.randn(1, 3), torch.randn(1, 4)
+    verbs, nouns = [[1]], [[2]]
+    if not hard:
+        verbs, nouns = [[0., 1., 0.]], [[0., 0., 1., 0.]]
+    losses = head.loss_by_feat((verb, noun), verb_noun_samples(verbs, nouns))
+    ce = torch.nn.functional.cross_entropy
+    torch.testing.assert_close(
+        losses['loss_verb'],
+        ce(verb, torch.tensor([1]), label_smoothing=.1))
+    assert ('verb_top1_acc' in losses) == hard
+
+
+def test_views_are_averaged_as_probabilities_per_task():
+    head = VerbNounHead(8, num_verbs=3, num_nouns=4)
+    verb, noun = torch.randn(6, 3), torch.randn(6, 4)  # 2 clips x 3 views
+    samples = head.predict_by_feat((verb, noun),
+                                   verb_noun_samples([[0], [0]], [[0], [0]]))
+    for i, sample in enumerate(samples):
+        views = slice(3 * i, 3 * i + 3)
+        torch.testing.assert_close(sample.pred_score['verb'],
+                                   verb[views].softmax(1).mean(0))
+        torch.testing.assert_close(sample.pred_score['noun'],
+                                   noun[views].softmax(1).mean(0))

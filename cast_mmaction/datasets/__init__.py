@@ -2,10 +2,13 @@
 from .loading import VideoDecode, VideoInit
 from .sampling import CASTSampleFrames
 from .seeding import EpochSampler
+from .unreadable import UnreadableVideoHook
 from .video import UnreadableVideo
+from .video_list import VideoListDataset
 from .views import ShortSideResize, ThreeViewCrop
 
 __all__ = [
     'CASTSampleFrames', 'EpochSampler', 'ShortSideResize', 'ThreeViewCrop',
-    'UnreadableVideo', 'VideoDecode', 'VideoInit'
+    'UnreadableVideo', 'UnreadableVideoHook', 'VideoDecode', 'VideoInit',
+    'VideoListDataset'
 ]

@@ -92,7 +92,7 @@ class PyAVReader:
         try:
             self._container = av.open(path)
         except (av.FFmpegError, OSError) as error:
-            raise UnreadableVideo(path, f'cannot be opened ({error})')
+            raise UnreadableVideo(path, f'cannot be opened ({error.strerror})')
         if not self._container.streams.video:
             raise UnreadableVideo(path, 'has no video stream')
         self._stream = self._container.streams.video[0]
@@ -127,7 +127,7 @@ class PyAVReader:
             try:
                 frames = self._decode(wanted)
             except self._av.FFmpegError as error:
-                raise UnreadableVideo(self.path, f'is damaged ({error})')
+                raise UnreadableVideo(self.path, f'is damaged ({error.strerror})')
         for index, pts in zip(indices, wanted):
             if pts not in frames:
                 raise UnreadableVideo(
@@ -162,7 +162,7 @@ class PyAVReader:
                     Packet(pts, packet.dts, packet.is_keyframe,
                            not packet.is_discard))
         except self._av.FFmpegError as error:
-            raise UnreadableVideo(self.path, f'is damaged ({error})')
+            raise UnreadableVideo(self.path, f'is damaged ({error.strerror})')
         if start is None and len(packets) < stream.frames:
             raise UnreadableVideo(
                 self.path, f'is cut short: it announces {stream.frames} '

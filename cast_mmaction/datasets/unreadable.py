@@ -1,0 +1,172 @@
+"""What happens to a sample whose video cannot be read.
+
+Training takes another sample in its place, always the same one, and says so.
+Validation and testing never do: the sample stays, marked ``unreadable``, and
+the metrics count it as wrong.
+"""
+import logging
+import os
+import os.path as osp
+from collections import Counter
+from contextlib import nullcontext
+from typing import Dict, List, Optional, Sequence
+
+import numpy as np
+from mmengine.dist import all_gather_object, is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from mmaction.registry import HOOKS
+from .seeding import SampleIndex, seeded
+from .video import UnreadableVideo
+
+# Files looked for when a data set is made: enough to see a wrong folder.
+NUM_PROBES = 20
+
+
+class SteadyReading:
+    """Mixin for data sets: seeded samples, and unreadable videos handled.
+
+    Put it before the host's data set class. At most ``max_refetch`` (host
+    option, here 10 by default) other samples are tried in training.
+
+    A replaced training sample carries the metainfo ``replaces`` (list of
+    str, what was wrong); an unreadable test sample ``unreadable`` (True) and
+    ``unreadable_reason`` (str).
+
+    Raises:
+        RuntimeError: If too many samples in a row are unreadable.
+    """
+
+    def prepare_data(self, idx: int) -> Dict:
+        """Run the pipeline on sample `idx`."""
+        if self.test_mode:
+            return self._prepare_test_data(idx)
+        place, reasons = int(idx), []
+        for attempt in range(self.max_refetch + 1):
+            if isinstance(idx, SampleIndex):
+                source = idx.draws(attempt)
+                draws = seeded(source)
+            else:  # a sampler of the host: draw as the host does
+                source = np.random.SeedSequence([int(idx), attempt])
+                draws = nullcontext()
+            try:
+                with draws:
+                    data = super().prepare_data(place)
+            except UnreadableVideo as error:
+                reasons.append(str(error))
+                print_log(
+                    f'unreadable, another sample is taken: {error}',
+                    logger='current',
+                    level=logging.WARNING)
+                step = np.random.default_rng(source).integers(len(self))
+                place = int(place + max(step, 1)) % len(self)
+                continue
+            if reasons:
+                data['data_samples'].set_metainfo(dict(replaces=reasons))
+            return data
+        raise RuntimeError(
+            f'{len(reasons)} samples in a row are unreadable. Are ann_file '
+            f'{self.ann_file!r} and data_prefix {self.data_prefix} right? '
+            f'First: {reasons[0]}')
+
+    def _prepare_test_data(self, idx: int) -> Dict:
+        try:
+            return super().prepare_data(idx)
+        except UnreadableVideo as error:
+            reason = str(error)
+        print_log(
+            f'unreadable, counted as wrong: {reason}',
+            logger='current',
+            level=logging.WARNING)
+        data = self.pipeline(dict(self.get_data_info(idx), unreadable=True))
+        data['data_samples'].set_metainfo(
+            dict(unreadable=True, unreadable_reason=reason))
+        return data
+
+
+def probe_files(paths: Sequence[str], ann_file: str) -> None:
+    """Look for some of the files of a list.
+
+    Raises:
+        FileNotFoundError: If none of them is there.
+    """
+    probes = paths[::max(len(paths) // NUM_PROBES, 1)]
+    if not any(osp.exists(path) for path in probes):
+        raise FileNotFoundError(
+            f'{ann_file}: none of {len(probes)} files looked for exists, '
+            f'such as {probes[0]}. Does data_prefix name their folder?')
+
+
+@HOOKS.register_module()
+class UnreadableVideoHook(Hook):
+    """Count the unreadable videos of all processes and list them.
+
+    After every epoch the number is logged and
+    ``<work_dir>/unreadable_videos.txt`` is written: how often, and why.
+    """
+    file_name = 'unreadable_videos.txt'
+
+    def __init__(self) -> None:
+        self.reasons: Counter = Counter()
+
+    def _collect(self, data_batch: Optional[dict]) -> None:
+        for sample in (data_batch or {}).get('data_samples', []):
+            self.reasons.update(sample.get('replaces', []))
+            if sample.get('unreadable'):
+                self.reasons[sample.unreadable_reason] += 1
+
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        """Note the replaced samples of a batch."""
+        self._collect(data_batch)
+
+    def after_val_iter(self,
+                       runner: Runner,
+                       batch_idx: int,
+                       data_batch: Optional[dict] = None,
+                       outputs: Optional[Sequence] = None) -> None:
+        """Note the unreadable samples of a batch."""
+        self._collect(data_batch)
+
+    def after_test_iter(self,
+                        runner: Runner,
+                        batch_idx: int,
+                        data_batch: Optional[dict] = None,
+                        outputs: Optional[Sequence] = None) -> None:
+        """Note the unreadable samples of a batch."""
+        self._collect(data_batch)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Report."""
+        self._report(runner)
+
+    def after_val_epoch(self,
+                        runner: Runner,
+                        metrics: Optional[Dict[str, float]] = None) -> None:
+        """Report."""
+        self._report(runner)
+
+    def after_test_epoch(self,
+                         runner: Runner,
+                         metrics: Optional[Dict[str, float]] = None) -> None:
+        """Report."""
+        self._report(runner)
+
+    def _report(self, runner: Runner) -> None:
+        parts: List[Counter] = all_gather_object(self.reasons)
+        total = sum(parts, Counter())
+        if not total or not is_main_process():
+            return
+        path = osp.join(runner.work_dir, self.file_name)
+        with open(f'{path}.part', 'w') as file:
+            for reason, count in total.most_common():
+                file.write(f'{count}\t{reason}\n')
+        os.replace(f'{path}.part', path)
+        runner.logger.warning(
+            f'{len(total)} videos could not be read so far ({sum(total.values())} '
+            f'times); they are listed in {path}')

@@ -1,0 +1,72 @@
+"""Kinetics-400, Something-Something V2 and the like: lists of videos."""
+import os.path as osp
+from typing import Callable, Dict, List, Optional, Union
+
+from mmaction.datasets import VideoDataset
+from mmaction.registry import DATASETS
+from .unreadable import SteadyReading, probe_files
+
+
+@DATASETS.register_module()
+class VideoListDataset(SteadyReading, VideoDataset):
+    """Videos from a text file with lines ``path label``.
+
+    MMAction2's ``VideoDataset`` with its input checked, with random draws
+    that depend on (seed, epoch, index) alone (with `EpochSampler`), and with
+    unreadable videos replaced in training and counted as wrong in testing.
+
+    Args:
+        ann_file (str): The list. Paths may contain spaces.
+        pipeline (list): Data transforms, beginning with `VideoInit`.
+        num_classes (int, optional): Labels must be smaller. Defaults to None,
+            which leaves this unchecked.
+        max_refetch (int): Samples to try in place of an unreadable one in
+            training. Defaults to 10.
+        **kwargs: See ``mmaction.datasets.VideoDataset``, most of all
+            ``data_prefix=dict(video=folder)`` and ``test_mode``.
+
+    Raises:
+        FileNotFoundError: If the list, or all its videos, are missing.
+        ValueError: If the list is empty, or a line or label of it is wrong.
+    """
+
+    def __init__(self,
+                 ann_file: str,
+                 pipeline: List[Union[dict, Callable]],
+                 num_classes: Optional[int] = None,
+                 max_refetch: int = 10,
+                 **kwargs) -> None:
+        super().__init__(
+            ann_file,
+            pipeline=pipeline,
+            num_classes=num_classes,
+            max_refetch=max_refetch,
+            **kwargs)
+
+    def load_data_list(self) -> List[Dict]:
+        """Read and check the list."""
+        if not osp.exists(self.ann_file):
+            raise FileNotFoundError(f'{self.ann_file}: there is no such list')
+        folder = self.data_prefix['video'] or ''
+        data_list = []
+        with open(self.ann_file, encoding='utf-8') as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    name, label = self._parse(line.strip(), number)
+                    data_list.append(
+                        dict(filename=osp.join(folder, name), label=label))
+        if not data_list:
+            raise ValueError(f'{self.ann_file}: the list is empty')
+        probe_files([data['filename'] for data in data_list], self.ann_file)
+        return data_list
+
+    def _parse(self, line: str, number: int) -> tuple:
+        name, _, label = line.rpartition(self.delimiter)
+        where = f'{self.ann_file}, line {number} ({line!r})'
+        if not name or not label.isdecimal():
+            raise ValueError(f'{where}: not of the form "path label" with a '
+                             'label from 0')
+        if self.num_classes is not None and int(label) >= self.num_classes:
+            raise ValueError(f'{where}: label {label} with num_classes='
+                             f'{self.num_classes}')
+        return name.strip(), int(label)

@@ -5,12 +5,16 @@ so, and says what it did; none does anything to a host that is in order. The
 tests of this file fail once a defect is fixed upstream: then the function and
 its test can go.
 """
+import functools
+import os
 import sys
+import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import Callable, Dict, List, Optional
 
+import torch
 from packaging.specifiers import SpecifierSet
 
 HOSTS = {'mmaction2': '==1.2.0', 'mmengine': '~=0.10.7'}
@@ -46,6 +50,13 @@ def host_problem() -> Optional[str]:
             return (f'{name} {number} is installed, MMAction2 takes {MMCV}. '
                     f'Run: pip uninstall -y {" ".join(found)} && '
                     f"pip install 'mmcv-lite{MMCV}'")
+    try:
+        import cv2  # noqa: F401
+    except ImportError as error:
+        return (f'OpenCV cannot be imported ({error}). On a machine without '
+                'graphics, run: pip uninstall -y opencv-python '
+                'opencv-contrib-python && pip install '
+                'opencv-contrib-python-headless')
     return None
 
 
@@ -82,6 +93,16 @@ def apply() -> Dict[str, bool]:
 
 
 @remedy
+def mmcv_lite_warning() -> bool:
+    """mmcv-lite warns on every start of a module that nothing here uses."""
+    if installed('mmcv-lite') is None:
+        return False
+    warnings.filterwarnings(
+        'ignore', message='Fail to import ``MultiScaleDeformableAttention``')
+    return True
+
+
+@remedy
 def missing_drn() -> bool:
     """The wheel of MMAction2 lacks `mmaction.models.localizers.drn`."""
     import mmaction
@@ -101,4 +122,124 @@ def missing_drn() -> bool:
     package.__path__ = []
     package.drn, module.DRN = module, DRN
     sys.modules.update({name: package, f'{name}.drn': module})
+    return True
+
+
+@remedy
+def ddp_without_gpu() -> bool:
+    """MMEngine's DDP asks for a GPU, also where there is none."""
+    if torch.cuda.is_available():
+        return False
+    from mmengine.dist import utils
+    from mmengine.model import MMDistributedDataParallel as Wrapper
+
+    def pytorch(backend, init_backend='torch', **kwargs) -> None:
+        torch.distributed.init_process_group('gloo', **kwargs)
+
+    def slurm(backend, port=None, init_backend='torch', **kwargs) -> None:
+        # MASTER_ADDR and MASTER_PORT come from tools/slurm_*.sh.
+        for name, source in (('RANK', 'PROCID'), ('WORLD_SIZE', 'NTASKS'),
+                             ('LOCAL_RANK', 'LOCALID')):
+            os.environ[name] = os.environ[f'SLURM_{source}']
+        torch.distributed.init_process_group('gloo', **kwargs)
+
+    def wrap(self, module, detect_anomalous_params=False, **kwargs) -> None:
+        kwargs['device_ids'] = None
+        original(self, module, detect_anomalous_params, **kwargs)
+
+    original = Wrapper.__init__
+    utils._init_dist_pytorch, utils._init_dist_slurm = pytorch, slurm
+    Wrapper.__init__ = wrap
+    return True
+
+
+@remedy
+def bfloat16_scores() -> bool:
+    """Host heads and metrics hand bfloat16 scores to NumPy, which has none."""
+    try:
+        torch.zeros(1, dtype=torch.bfloat16).numpy()
+        return False
+    except TypeError:
+        pass
+    from mmaction.models.heads import BaseHead
+
+    def in_float32(original: Callable) -> Callable:
+
+        @functools.wraps(original)
+        def method(self, cls_scores, data_samples):
+            return original(self, cls_scores.float(), data_samples)
+
+        return method
+
+    BaseHead.loss_by_feat = in_float32(BaseHead.loss_by_feat)
+    BaseHead.predict_by_feat = in_float32(BaseHead.predict_by_feat)
+    return True
+
+
+@remedy
+def bfloat16_scaler() -> bool:
+    """AmpOptimWrapper scales bfloat16 losses, and may so skip steps unseen.
+
+    bfloat16 has float32's range: there is nothing to scale.
+    """
+    from mmengine.optim import AmpOptimWrapper
+    original = AmpOptimWrapper.__init__
+
+    @functools.wraps(original)
+    def init(self, loss_scale='dynamic', dtype=None, **kwargs) -> None:
+        if dtype in ('bfloat16', torch.bfloat16):
+            loss_scale = dict(enabled=False)
+        original(self, loss_scale=loss_scale, dtype=dtype, **kwargs)
+
+    AmpOptimWrapper.__init__ = init
+    return True
+
+
+@remedy
+def accumulation_in_auto_scale_lr() -> bool:
+    """`auto_scale_lr` ignores gradient accumulation.
+
+    With `count_accumulation=True` in `auto_scale_lr`, `base_batch_size` is
+    compared with all samples of an optimizer step. Other configs keep the
+    host's meaning.
+    """
+    from mmengine.runner import Runner
+    original = Runner.scale_lr
+
+    @functools.wraps(original)
+    def scale_lr(self, optim_wrapper, auto_scale_lr=None) -> None:
+        cfg = dict(auto_scale_lr or {})
+        if cfg.pop('count_accumulation', False) and cfg.get('enable'):
+            times = optim_wrapper._accumulative_counts
+            self.logger.info(
+                f'auto_scale_lr: {times} batch(es) make an optimizer step, so '
+                f'the base of {cfg["base_batch_size"]} is '
+                f'{cfg["base_batch_size"] / times:g} a batch')
+            cfg['base_batch_size'] /= times
+        original(self, optim_wrapper, cfg or None)
+
+    Runner.scale_lr = scale_lr
+    return True
+
+
+@remedy
+def color_jitter_hue() -> bool:
+    """ColorJitter's hue arithmetic overflows with NumPy 2."""
+    import cv2
+    import numpy as np
+    from mmaction.datasets.transforms import ColorJitter
+    try:
+        ColorJitter.adjust_hue(np.zeros((1, 1, 3), np.float32), -0.1)
+        return False
+    except OverflowError:
+        pass
+
+    def adjust_hue(img: 'np.ndarray', factor: float) -> 'np.ndarray':
+        img = np.clip(img, 0, 255).astype(np.uint8)
+        hsv = cv2.cvtColor(img, cv2.COLOR_RGB2HSV)
+        hue = hsv[..., 0].astype(np.int16) + int(factor * 255)
+        hsv[..., 0] = hue % 180
+        return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.float32)
+
+    ColorJitter.adjust_hue = staticmethod(adjust_hue)
     return True

@@ -1,0 +1,228 @@
+"""Checkpoints that survive a kill at any moment, as plain data."""
+import json
+import logging
+import os
+import shutil
+from collections import OrderedDict, deque
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from mmaction.registry import HOOKS
+from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend
+from mmengine.hooks import CheckpointHook
+from mmengine.logging import HistoryBuffer, print_log
+
+from .files import whole_file
+
+PREEMPTED = 'preempted.pth'
+BEST = 'best_checkpoints.json'
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """MMEngine's checkpoint hook, in an order in which nothing gets lost.
+
+    - A file is complete under a temporary name before it gets its own; then
+      ``last_checkpoint`` points at it; then the outdated one is deleted.
+    - The best checkpoint is a link to its epoch's file, not another copy
+      (it is written on its own if that epoch was not saved), and
+      ``best_checkpoints.json`` remembers which it is.
+    - The message hub is stored as numbers, strings and tensors: the file
+      loads with ``torch.load``'s ``weights_only=True``.
+
+    Args:
+        kwargs: Those of :class:`mmengine.hooks.CheckpointHook`.
+
+    Raises:
+        ValueError: At the start of a training that saves to something other
+            than a local folder.
+    """
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self._best: Optional[dict] = None  # known once a training starts
+
+    def before_train(self, runner) -> None:
+        """Find what an interrupted run has left."""
+        super().before_train(runner)
+        if not isinstance(self.file_backend, LocalBackend):
+            raise ValueError('SafeCheckpointHook saves to a local folder, '
+                             f'not to {self.out_dir}')
+        os.makedirs(self.out_dir, exist_ok=True)
+        self._best = {}
+        record = Path(self.out_dir, BEST)
+        if runner.iter > 0 and record.is_file():
+            self._best = json.loads(record.read_text())
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Turn what is about to be saved into what should be on the disk."""
+        checkpoint['message_hub'] = _pack(checkpoint['message_hub'])
+        checkpoint['meta'] = _plain_items(checkpoint['meta'], 'meta')
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Undo :meth:`before_save_checkpoint`."""
+        if 'message_hub' in checkpoint:
+            checkpoint['message_hub'] = _unpack(checkpoint['message_hub'])
+
+    def save_preempted(self, runner, batches_done: int) -> None:
+        """Save in the middle of an epoch, to be resumed there.
+
+        Called after the iteration's hooks, before its number is counted.
+
+        Args:
+            runner (Runner): The runner of the training.
+            batches_done (int): How many batches of the epoch are done.
+        """
+        runner.message_hub.update_info(
+            'interrupted_epoch',
+            dict(done=batches_done, of=len(runner.train_dataloader)))
+        self._write(
+            runner,
+            PREEMPTED,
+            save_optimizer=True,
+            save_param_scheduler=True,
+            meta=dict(epoch=runner.epoch, iter=runner.iter + 1))
+        self._point_to(runner, PREEMPTED)
+
+    def _save_checkpoint_with_step(self, runner, step: int,
+                                   meta: dict) -> None:
+        name = self.filename_tmpl.format(step)
+        outdated = [PREEMPTED]
+        if self.max_keep_ckpts > 0:
+            kept = [*self.keep_ckpt_ids]
+            if step not in kept:
+                kept.append(step)
+            outdated += map(self.filename_tmpl.format,
+                            kept[:-self.max_keep_ckpts])
+            self.keep_ckpt_ids = deque(kept[-self.max_keep_ckpts:])
+            runner.message_hub.update_info('keep_ckpt_ids',
+                                           list(self.keep_ckpt_ids))
+        self.last_ckpt = os.path.join(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        self._write(
+            runner,
+            name,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta)
+        self._point_to(runner, name)
+        self._remove(outdated)
+
+    def _save_best_checkpoint(self, runner, metrics: dict) -> None:
+        if not self.save_best or self._best is None:
+            return
+        if 'auto' in self.key_indicators:
+            self._init_rule(self.rules, [next(iter(metrics))])
+        step = runner.epoch if self.by_epoch else runner.iter
+        name = self.filename_tmpl.format(step)
+        for key in self.key_indicators:
+            score = float(metrics[key])
+            former: Optional[dict] = self._best.get(key)
+            if former and not self.is_better_than[key](score, former['score']):
+                continue
+            best = f'best_{key}_{name}'.replace('/', '_')
+            self._best[key] = dict(score=score, file=best)
+            if self.last_ckpt == os.path.join(self.out_dir, name):
+                self._link(name, best)
+            else:
+                self._write(
+                    runner,
+                    best,
+                    save_optimizer=False,
+                    save_param_scheduler=False,
+                    meta=dict(epoch=runner.epoch, iter=runner.iter))
+            if is_main_process():
+                with whole_file(Path(self.out_dir, BEST)) as file:
+                    file.write_text(json.dumps(self._best, indent=1))
+            if former and former['file'] != best:
+                self._remove([former['file']])
+            self.best_ckpt_path = os.path.join(self.out_dir, best)
+            runner.logger.info(f'{best} is the best so far: {key} {score:.4f}')
+
+    def _write(self, runner, name: str, **kwargs) -> None:
+        """Have the runner save under a temporary name, then rename."""
+        if not is_main_process():
+            return
+        with whole_file(Path(self.out_dir, name)) as file:
+            runner.save_checkpoint(
+                self.out_dir, file.name, by_epoch=self.by_epoch, **kwargs)
+
+    def _point_to(self, runner, name: str) -> None:
+        if is_main_process():
+            with whole_file(Path(runner.work_dir, 'last_checkpoint')) as file:
+                file.write_text(os.path.join(self.out_dir, name))
+
+    def _link(self, name: str, best: str) -> None:
+        if is_main_process():
+            with whole_file(Path(self.out_dir, best)) as file:
+                file.unlink(missing_ok=True)
+                try:
+                    os.link(Path(self.out_dir, name), file)
+                except OSError:  # a file system without links
+                    shutil.copyfile(Path(self.out_dir, name), file)
+
+    def _remove(self, names) -> None:
+        if is_main_process():
+            for name in names:
+                Path(self.out_dir, name).unlink(missing_ok=True)
+
+
+def _pack(hub: dict) -> dict:
+    """MMEngine's message hub without its own types."""
+    scalars = {
+        key: dict(
+            values=torch.as_tensor(buffer.data[0]),
+            counts=torch.as_tensor(buffer.data[1]),
+            max_length=buffer.max_length)
+        for key, buffer in hub['log_scalars'].items()
+    }
+    return dict(
+        log_scalars=scalars,
+        runtime_info=_plain_items(hub['runtime_info'], 'message hub'),
+        resumed_keys=dict(hub['resumed_keys']))
+
+
+def _unpack(hub: dict) -> dict:
+    scalars = OrderedDict(
+        (key, HistoryBuffer(value['values'].cpu().numpy(),
+                            value['counts'].cpu().numpy(),
+                            value['max_length']))
+        for key, value in hub['log_scalars'].items())
+    return dict(hub, log_scalars=scalars)
+
+
+def _plain_items(items: dict, owner: str) -> dict:
+    """The plain ones of some entries; the others are named in the log."""
+    plain = {}
+    for key, value in items.items():
+        try:
+            plain[key] = _plain(value)
+        except TypeError as error:
+            print_log(
+                f'the checkpoint goes without {key} of the {owner}: {error}',
+                logger='current',
+                level=logging.WARNING)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Copy nested data with NumPy's types turned into Python's and torch's.
+
+    Raises:
+        TypeError: If something else is in it.
+    """
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    if value is None or isinstance(value,
+                                   (bool, int, float, str, torch.Tensor)):
+        return value
+    raise TypeError(f'{type(value).__name__} is not plain data')

@@ -1,0 +1,140 @@
+"""Parameter groups: layer-wise learning rates, no decay where none belongs."""
+from collections import defaultdict
+from typing import Dict, List, Optional, Set, Tuple
+
+import torch
+from mmaction.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+NORMS = (nn.LayerNorm, nn.GroupNorm, _NormBase)
+AMP_KEYS = ('loss_scale', 'dtype', 'use_fsdp')
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class CASTOptimWrapperConstructor:
+    """Builds the optimizer with layer-wise learning rates.
+
+    Layer ids follow ``model.backbone.layer_groups()``, a list of lists of
+    modules: the embeddings first (id 0), then one list per block (1 to L);
+    everything else has id L + 1. A parameter of layer ``i`` learns with
+    ``lr * layer_decay_rate ** (L + 1 - i)``. A backbone without
+    ``layer_groups`` is one layer.
+
+    Biases, norms, other 1-d tensors and what a module names in its
+    ``no_weight_decay`` are not decayed. Frozen parameters are left out.
+
+    On a machine without a GPU an ``AmpOptimWrapper`` becomes an
+    ``OptimWrapper``: MMEngine's mixed precision asserts a GPU.
+
+    Args:
+        optim_wrapper_cfg (dict): Of the wrapper, with ``optimizer`` in it.
+        paramwise_cfg (dict, optional): ``layer_decay_rate`` (float, defaults
+            to 1.0, no decay between layers).
+
+    Raises:
+        ValueError: If ``paramwise_cfg`` holds something else, or the model
+            has nothing to train.
+    """
+
+    def __init__(self,
+                 optim_wrapper_cfg: dict,
+                 paramwise_cfg: Optional[dict] = None) -> None:
+        paramwise = dict(paramwise_cfg or {})
+        self.layer_decay_rate = paramwise.pop('layer_decay_rate', 1.0)
+        if paramwise:
+            raise ValueError(
+                f'unknown keys in paramwise_cfg: {", ".join(paramwise)}; '
+                'CASTOptimWrapperConstructor takes layer_decay_rate')
+        self.optim_wrapper_cfg = dict(optim_wrapper_cfg)
+        self.optimizer_cfg = dict(self.optim_wrapper_cfg.pop('optimizer'))
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """Build the wrapper around the parameters of ``model``."""
+        if is_model_wrapper(model):
+            model = model.module
+        cfg = dict(self.optimizer_cfg)
+        cfg['params'] = self.parameter_groups(model)
+        wrapper = dict(self.optim_wrapper_cfg)
+        wrapper.setdefault('type', 'OptimWrapper')
+        if wrapper['type'] == 'AmpOptimWrapper' and \
+                not torch.cuda.is_available():
+            print_log('no GPU here: mixed precision is off', logger='current')
+            wrapper = {k: v for k, v in wrapper.items() if k not in AMP_KEYS}
+            wrapper['type'] = 'OptimWrapper'
+        return OPTIM_WRAPPERS.build(
+            wrapper, default_args=dict(optimizer=OPTIMIZERS.build(cfg)))
+
+    def parameter_groups(self, model: nn.Module) -> List[dict]:
+        """The optimizer's groups, one for each learning rate and decay.
+
+        Returns:
+            list[dict]: With ``params``, ``lr``, ``weight_decay``, and
+            ``name`` for the log, in the order of the layers.
+        """
+        lr = self.optimizer_cfg['lr']
+        weight_decay = self.optimizer_cfg.get('weight_decay', 0.)
+        layer_of, last_layer = layer_ids(model)
+        undecayed = undecayed_parameters(model)
+
+        members: Dict[Tuple[int, bool], List[nn.Parameter]] = defaultdict(list)
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                layer = layer_of.get(id(parameter), last_layer)
+                members[layer, id(parameter) not in undecayed].append(parameter)
+        if not members:
+            raise ValueError('the model has no parameter to train')
+
+        groups = []
+        for (layer, decayed), params in sorted(
+                members.items(), key=lambda item: item[0]):
+            scale = self.layer_decay_rate**(last_layer - layer)
+            groups.append(
+                dict(
+                    params=params,
+                    lr=lr * scale,
+                    weight_decay=weight_decay if decayed else 0.,
+                    name=f'layer {layer}, '
+                    f'{"decay" if decayed else "no decay"}'))
+            print_log(
+                f'{groups[-1]["name"]}: {len(params)} tensors, '
+                f'{sum(p.numel() for p in params) / 1e6:.3f} M parameters, '
+                f'lr x {scale:.4g}',
+                logger='current')
+        return groups
+
+
+def layer_ids(model: nn.Module) -> Tuple[Dict[int, int], int]:
+    """The layer of every parameter that the backbone assigns to one.
+
+    Returns:
+        tuple[dict[int, int], int]: From ``id(parameter)`` to its layer, and
+        the id of the last layer, to which all others belong.
+    """
+    backbone = getattr(model, 'backbone', None)
+    if not hasattr(backbone, 'layer_groups'):
+        return {}, 0
+    groups = backbone.layer_groups()
+    layers = {
+        id(parameter): layer
+        for layer, modules in enumerate(groups) for module in modules
+        for parameter in module.parameters()
+    }
+    return layers, len(groups)
+
+
+def undecayed_parameters(model: nn.Module) -> Set[int]:
+    """``id`` of every parameter that takes no weight decay."""
+    found = set()
+    for module in model.modules():
+        names = getattr(module, 'no_weight_decay', ())
+        names = names() if callable(names) else names  # timm has a method
+        for name, parameter in module.named_parameters(recurse=False):
+            if (parameter.ndim <= 1 or name.endswith('bias') or name in names
+                    or isinstance(module, NORMS)):
+                found.add(id(parameter))
+    return found

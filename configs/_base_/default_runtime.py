@@ -1,0 +1,33 @@
+custom_imports = dict(imports=['cast_mmaction'], allow_failed_imports=False)
+default_scope = 'mmaction'
+
+default_hooks = dict(
+    runtime_info=dict(type='RuntimeInfoHook'),
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=20, ignore_last=False),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='SafeCheckpointHook',
+        interval=1,
+        save_best='auto',
+        max_keep_ckpts=2),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    sync_buffers=dict(type='SyncBuffersHook'),
+    step_seed=dict(type='StepSeedHook'),
+    non_finite=dict(type='NonFiniteHook'),
+    preemption=dict(type='PreemptionHook'),
+    strict_load=dict(type='StrictLoadHook'))
+
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'))
+
+log_processor = dict(type='LogProcessor', window_size=20, by_epoch=True)
+vis_backends = [dict(type='LocalVisBackend')]
+visualizer = dict(type='ActionVisualizer', vis_backends=vis_backends)
+
+randomness = dict(seed=0)
+log_level = 'INFO'
+load_from = None
+resume = False

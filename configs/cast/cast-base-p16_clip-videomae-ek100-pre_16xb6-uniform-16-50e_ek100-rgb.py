@@ -9,7 +9,7 @@
 _base_ = [
     '../_base_/models/cast_base_p16.py',
     '../_base_/datasets/ek100.py',
-    '../_base_/schedules/cast_50e.py',
+    '../_base_/schedules/adamw_50e.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -33,3 +33,6 @@ model = dict(
         num_nouns=300,
         label_smooth_eps=0.1,
         average_clips='prob'))
+
+# 16 GPUs x 6 clips x 4 = 384 clips an optimizer step.
+optim_wrapper = dict(accumulative_counts=4)

@@ -7,7 +7,7 @@
 _base_ = [
     '../_base_/models/cast_base_p16.py',
     '../_base_/datasets/kinetics400.py',
-    '../_base_/schedules/cast_70e.py',
+    '../_base_/schedules/adamw_70e.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -19,3 +19,6 @@ model = dict(
             probs=0.5)),
     backbone=dict(
         temporal=dict(pretrained='checkpoints/videomae-base_k400.pth')))
+
+# 16 GPUs x 6 clips x 6 = 576 clips an optimizer step.
+optim_wrapper = dict(accumulative_counts=6)

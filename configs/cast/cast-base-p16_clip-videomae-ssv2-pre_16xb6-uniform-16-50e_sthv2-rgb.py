@@ -7,7 +7,7 @@
 _base_ = [
     '../_base_/models/cast_base_p16.py',
     '../_base_/datasets/ssv2.py',
-    '../_base_/schedules/cast_50e.py',
+    '../_base_/schedules/adamw_50e.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -21,3 +21,6 @@ model = dict(
         temporal=dict(pretrained='checkpoints/videomae-base_ssv2.pth'),
         drop_path_rate=0.3),
     cls_head=dict(num_classes=174))
+
+# 16 GPUs x 6 clips x 4 = 384 clips an optimizer step.
+optim_wrapper = dict(accumulative_counts=4)

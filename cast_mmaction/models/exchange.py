@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .adapters import init_linear
 from .attention import CrossAttention, check_window
-from .vit import TokenSpec
+from .expert import TokenSpec
 
 
 class Exchange(BaseModule):
@@ -171,5 +171,5 @@ class BCAST(Exchange):
 
 def _split(x: Tensor, spec: TokenSpec) -> Tuple[Tensor, Tensor]:
     """Class token, possibly none, and patches."""
-    count = int(spec.has_class_token)
+    count = spec.num_prefix_tokens
     return x[:, :, :count], x[:, :, count:]

@@ -1,41 +1,19 @@
 """One vision transformer for every expert; the shape legend is in
 ``attention.py``."""
-from typing import List, NamedTuple, Optional, Tuple, Type, Union
+from typing import Optional, Tuple, Type, Union
 
 import torch
-from mmengine.model import BaseModule
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from ..checkpoints import load_pretrained
 from .attention import SelfAttention
+from .expert import Expert, TokenSpec, grid_of, num_steps
 
 ARCHS = {
     'base': dict(embed_dims=768, num_layers=12, num_heads=12),
     'large': dict(embed_dims=1024, num_layers=24, num_heads=16),
 }
-
-
-class TokenSpec(NamedTuple):
-    """What another module must know of a token tensor ``(B, T, P, D)``.
-
-    Attributes:
-        embed_dims: Width D.
-        num_heads: Heads of the attention that made the tokens.
-        num_steps: Time steps T.
-        grid: Rows and columns of the N patches of a step.
-        has_class_token: Whether a class token stands before the patches.
-    """
-    embed_dims: int
-    num_heads: int
-    num_steps: int
-    grid: Tuple[int, int]
-    has_class_token: bool
-
-    @property
-    def num_patches(self) -> int:
-        """Patches N of a step."""
-        return self.grid[0] * self.grid[1]
 
 
 class QuickGELU(nn.Module):
@@ -177,8 +155,8 @@ def sincos_positions(length: int, embed_dims: int) -> Tensor:
     return angle.float()
 
 
-class VisionTransformer(BaseModule):
-    """What all experts share. An expert is also a backbone by itself.
+class VisionTransformer(Expert):
+    """What the experts built of :class:`Block` share.
 
     Subclasses set ``self.embedding`` and the class attributes below.
 
@@ -207,83 +185,20 @@ class VisionTransformer(BaseModule):
                  act: Type[nn.Module],
                  pretrained: Optional[str] = None,
                  init_cfg: Optional[dict] = None) -> None:
-        super().__init__(init_cfg=init_cfg)
         arch = _check_arch(arch)
-        if img_size % patch_size:
-            raise ValueError(f'img_size={img_size} is not a multiple of '
-                             f'patch_size={patch_size}')
-        if num_frames % step or num_frames < step:
-            raise ValueError(
-                f'{type(self).__name__} makes one time step of {step} '
-                f'frames: num_frames={num_frames} is not a multiple of it')
-        self.img_size = img_size
+        spec = TokenSpec(
+            arch['embed_dims'],
+            arch['num_heads'],
+            num_steps(num_frames, step, type(self).__name__),
+            grid_of(img_size, patch_size),
+            num_prefix_tokens=int(self.has_class_token))
+        super().__init__(spec, num_frames, img_size, init_cfg)
         self.patch_size = patch_size
-        self.num_frames = num_frames
         self.pretrained = pretrained
-        self.embed_dims = arch['embed_dims']
-        self.num_heads = arch['num_heads']
-        self.num_steps = num_frames // step
-        self.grid = (img_size // patch_size, img_size // patch_size)
         self.blocks = nn.ModuleList(
             Block(self.embed_dims, self.num_heads, self.window, act,
                   self.norm_eps) for _ in range(arch['num_layers']))
-        # The read-out norm: the one part of a frozen expert that is trained.
         self.norm = nn.LayerNorm(self.embed_dims, eps=self.norm_eps)
-
-    @property
-    def spec(self) -> TokenSpec:
-        """Facts about the tokens of this expert."""
-        return TokenSpec(self.embed_dims, self.num_heads, self.num_steps,
-                         self.grid, self.has_class_token)
-
-    def embed(self, clip: Tensor) -> Tensor:
-        """Clip to tokens.
-
-        Args:
-            clip: ``(B, 3, num_frames, img_size, img_size)``, normalised.
-
-        Returns:
-            ``(B, T, P, D)``.
-
-        Raises:
-            ValueError: if the clip has other sizes than the expert.
-        """
-        self._check_clip(clip)
-        return self.embedding(clip)
-
-    def _check_clip(self, clip: Tensor) -> None:
-        expected = (3, self.num_frames, self.img_size, self.img_size)
-        if clip.dim() != 5 or tuple(clip.shape[1:]) != expected:
-            raise ValueError(
-                f'{type(self).__name__} takes clips of shape (B, '
-                f'{", ".join(map(str, expected))}), got '
-                f'{tuple(clip.shape)}: make clip_len and the crop size of '
-                'the pipeline fit num_frames and img_size of the model')
-
-    def read_out_tokens(self, x: Tensor) -> Tensor:
-        """The tokens that :meth:`read_out` looks at: the class tokens where
-        there are some, else all."""
-        return x[:, :, :1] if self.has_class_token else x
-
-    def read_out(self, x: Tensor) -> Tensor:
-        """``LN(mean of the read-out tokens)``, ``(B, T, P, D) -> (B, D)``."""
-        return self.norm(self.read_out_tokens(x).mean(dim=(1, 2)))
-
-    def forward(self, clip: Tensor) -> Tensor:
-        """``(B, 3, F, H, W) -> (B, D)``: the expert alone."""
-        x = self.embed(clip)
-        for block in self.blocks:
-            x = block(x)
-        return self.read_out(x)
-
-    def freeze(self) -> None:
-        """Freezes all but the read-out norm."""
-        self.requires_grad_(False)
-        self.norm.requires_grad_(True)
-
-    def layer_groups(self) -> List[List[nn.Module]]:
-        """Embedding, then block by block: for layer-wise learning rates."""
-        return [[self.embedding]] + [[block] for block in self.blocks]
 
     def init_weights(self) -> None:
         """Loads ``pretrained``. Runs after construction and before a resume,

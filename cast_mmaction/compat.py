@@ -6,7 +6,6 @@ tests of this file fail once a defect is fixed upstream: then the function and
 its test can go.
 """
 import functools
-import os
 import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, version
@@ -133,23 +132,26 @@ def ddp_without_gpu() -> bool:
     from mmengine.dist import utils
     from mmengine.model import MMDistributedDataParallel as Wrapper
 
-    def pytorch(backend, init_backend='torch', **kwargs) -> None:
-        torch.distributed.init_process_group('gloo', **kwargs)
+    def on_gloo(original: Callable) -> Callable:
 
-    def slurm(backend, port=None, init_backend='torch', **kwargs) -> None:
-        # MASTER_ADDR and MASTER_PORT come from tools/slurm_*.sh.
-        for name, source in (('RANK', 'PROCID'), ('WORLD_SIZE', 'NTASKS'),
-                             ('LOCAL_RANK', 'LOCALID')):
-            os.environ[name] = os.environ[f'SLURM_{source}']
-        torch.distributed.init_process_group('gloo', **kwargs)
+        def init(backend, **kwargs) -> None:
+            set_device = torch.cuda.set_device
+            torch.cuda.set_device = lambda device: None
+            try:
+                original('gloo', **kwargs)
+            finally:
+                torch.cuda.set_device = set_device
+
+        return init
 
     def wrap(self, module, detect_anomalous_params=False, **kwargs) -> None:
         kwargs['device_ids'] = None
-        original(self, module, detect_anomalous_params, **kwargs)
+        original_wrap(self, module, detect_anomalous_params, **kwargs)
 
-    original = Wrapper.__init__
-    utils._init_dist_pytorch, utils._init_dist_slurm = pytorch, slurm
-    Wrapper.__init__ = wrap
+    for launcher in ('pytorch', 'slurm', 'mpi'):
+        name = f'_init_dist_{launcher}'
+        setattr(utils, name, on_gloo(getattr(utils, name)))
+    original_wrap, Wrapper.__init__ = Wrapper.__init__, wrap
     return True
 
 

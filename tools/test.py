@@ -1,0 +1,71 @@
+"""Test a trained recognizer."""
+import argparse
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.dist import is_distributed
+
+import cast_mmaction  # noqa: F401  (mends the host before it is used)
+from mmaction.registry import RUNNERS
+from mmengine.runner import Runner
+
+
+def parse_args() -> argparse.Namespace:
+    """The arguments of MMAction2's own tools/test.py."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='where logs go')
+    parser.add_argument(
+        '--dump', help='write all predictions to this .pkl file')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='change the config: key=value ..., nested as a.b=1 c="[2,3]"')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='who has started the processes')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    if args.dump and not args.dump.endswith(('.pkl', '.pickle')):
+        parser.error('--dump writes a pickle: name a .pkl file')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def build_config(args: argparse.Namespace) -> Config:
+    """Read the config and let the command line change it."""
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    cfg.merge_from_dict(args.cfg_options)
+    cfg.work_dir = args.work_dir or cfg.get(
+        'work_dir', f'work_dirs/{Path(args.config).stem}')
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    if args.dump:
+        if not isinstance(cfg.test_evaluator, (list, tuple)):
+            cfg.test_evaluator = [cfg.test_evaluator]
+        cfg.test_evaluator = [
+            *cfg.test_evaluator,
+            dict(type='DumpResults', out_file_path=args.dump)
+        ]
+    return cfg
+
+
+def main() -> None:
+    """Build the runner and test."""
+    cfg = build_config(parse_args())
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else \
+        Runner.from_cfg(cfg)
+    runner.test()
+    if is_distributed():
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == '__main__':
+    main()

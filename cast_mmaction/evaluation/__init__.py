@@ -1,1 +1,9 @@
 """Verb, noun and action figures, and files for the leaderboards."""
+from .metrics import ClipAccuracy, VerbNounMetric
+from .verb_noun import (class_f1, harmonic_mean, log_probabilities,
+                        super_class_f1, verb_noun_accuracy)
+
+__all__ = [
+    'ClipAccuracy', 'VerbNounMetric', 'class_f1', 'harmonic_mean',
+    'log_probabilities', 'super_class_f1', 'verb_noun_accuracy'
+]

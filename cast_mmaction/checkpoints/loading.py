@@ -77,8 +77,8 @@ def load_pretrained(expert: nn.Module, pretrained: str, source: str) -> None:
         state_dict = own or convert(state_dict, source)
     except CheckpointError as error:
         raise CheckpointError(f'{pretrained}: {error}') from None
-    _load_strictly(expert, state_dict, pretrained,
-                   frozenset() if own else ALLOWED_MISSING[source])
+    load_strictly(expert, state_dict, pretrained,
+                  frozenset() if own else ALLOWED_MISSING[source])
     MMLogger.get_current_instance().info(
         f'{type(expert).__name__}: loaded {len(state_dict)} tensors from '
         f'{pretrained}')
@@ -94,8 +94,21 @@ def _own_layout(state_dict: StateDict) -> StateDict:
     return bare if 'embedding.patch_embed.projection.weight' in bare else {}
 
 
-def _load_strictly(module: nn.Module, state_dict: StateDict, name: str,
-                   allowed_missing: frozenset) -> None:
+def load_strictly(module: nn.Module,
+                  state_dict: StateDict,
+                  name: str,
+                  allowed_missing: frozenset = frozenset()) -> None:
+    """Fills a module; nothing may be missing, unknown or of another shape.
+
+    Args:
+        module: The module to fill.
+        state_dict: Name to tensor.
+        name: What the error calls the source, such as its file.
+        allowed_missing: Names that may be missing.
+
+    Raises:
+        CheckpointError: naming the keys that do not fit.
+    """
     own = module.state_dict()
     missing = own.keys() - state_dict.keys() - allowed_missing
     unexpected = state_dict.keys() - own.keys()

@@ -1,4 +1,6 @@
 """Frame sampling, augmentation, EPIC-KITCHENS-100 and unreadable videos."""
+from .epic_kitchens import EpicKitchensDataset
+from .formatting import PackVerbNounInputs
 from .loading import VideoDecode, VideoInit
 from .sampling import CASTSampleFrames
 from .seeding import EpochSampler
@@ -8,7 +10,8 @@ from .video_list import VideoListDataset
 from .views import ShortSideResize, ThreeViewCrop
 
 __all__ = [
-    'CASTSampleFrames', 'EpochSampler', 'ShortSideResize', 'ThreeViewCrop',
+    'CASTSampleFrames', 'EpicKitchensDataset', 'EpochSampler',
+    'PackVerbNounInputs', 'ShortSideResize', 'ThreeViewCrop',
     'UnreadableVideo', 'UnreadableVideoHook', 'VideoDecode', 'VideoInit',
     'VideoListDataset'
 ]

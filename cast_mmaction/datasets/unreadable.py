@@ -39,6 +39,10 @@ class SteadyReading:
         RuntimeError: If too many samples in a row are unreadable.
     """
 
+    def describe(self, idx: int) -> str:
+        """What to say before the file name when sample `idx` is unreadable."""
+        return ''
+
     def prepare_data(self, idx: int) -> Dict:
         """Run the pipeline on sample `idx`."""
         if self.test_mode:
@@ -55,9 +59,9 @@ class SteadyReading:
                 with draws:
                     data = super().prepare_data(place)
             except UnreadableVideo as error:
-                reasons.append(str(error))
+                reasons.append(f'{self.describe(place)}{error}')
                 print_log(
-                    f'unreadable, another sample is taken: {error}',
+                    f'unreadable, another sample is taken: {reasons[-1]}',
                     logger='current',
                     level=logging.WARNING)
                 step = np.random.default_rng(source).integers(len(self))
@@ -75,7 +79,7 @@ class SteadyReading:
         try:
             return super().prepare_data(idx)
         except UnreadableVideo as error:
-            reason = str(error)
+            reason = f'{self.describe(idx)}{error}'
         print_log(
             f'unreadable, counted as wrong: {reason}',
             logger='current',

@@ -1,9 +1,10 @@
 """Weights of other codebases: pure functions from keys to keys."""
-from .convert import CONVERTERS, convert
-from .loading import (CheckpointError, load_pretrained, load_strictly,
-                      read_state_dict)
+from .convert import CONVERTERS, REVERTERS, convert, revert
+from .loading import load_pretrained, load_strictly
+from .reading import read_state_dict
+from .rename import CheckpointError
 
 __all__ = [
-    'CONVERTERS', 'CheckpointError', 'convert', 'load_pretrained',
-    'load_strictly', 'read_state_dict'
+    'CONVERTERS', 'CheckpointError', 'REVERTERS', 'convert',
+    'load_pretrained', 'load_strictly', 'read_state_dict', 'revert'
 ]

@@ -1,15 +1,24 @@
 """One pure function per source of weights: ``state_dict -> state_dict``.
 
-Keys on the right of every table are those of this package's models.
+Keys on the right of every table are those of this package's models; None
+stands for what they have no use for.
 """
 from typing import Callable, Dict
 
 import torch
 
-from .rename import CheckpointError, StateDict, rename, with_prefix
+from .rename import (CheckpointError, Rules, StateDict, rename, reverse,
+                     with_prefix)
+
+# Raised when a table changes what comes out; recorded in converted files.
+CONVERTER_VERSION = 1
+
+# What training codes put in front of all names: data-parallel wrappers,
+# torch.compile, a model that is one attribute of another.
+PREFIXES = ('module.', '_orig_mod.', 'model.', 'backbone.', 'encoder.')
 
 # The image encoder of CLIP, as OpenAI and open_clip name it.
-CLIP_RULES = [
+CLIP_RULES: Rules = [
     ('conv1', 'embedding.patch_embed.projection'),
     ('class_embedding', 'embedding.class_token'),
     ('positional_embedding', 'embedding.positions'),
@@ -23,31 +32,65 @@ CLIP_RULES = [
     ('transformer.resblocks.{}.mlp.c_fc', 'blocks.{}.mlp.fc1'),
     ('transformer.resblocks.{}.mlp.c_proj', 'blocks.{}.mlp.fc2'),
     ('ln_post', 'norm'),
+    ('proj', None),  # into the space that images and texts share
 ]
 
-# The encoder of VideoMAE, after `_join_qkv_bias`.
-VIDEOMAE_RULES = [
+# A whole CLIP: the image encoder, and the text encoder in either layout.
+FULL_CLIP_RULES: Rules = with_prefix(CLIP_RULES, 'visual.') + [
+    (name, None) for name in
+    ('transformer', 'token_embedding', 'positional_embedding', 'ln_final',
+     'text_projection', 'text', 'logit_scale', 'logit_bias',
+     'input_resolution', 'context_length', 'vocab_size')
+]
+
+_VIDEOMAE_BLOCK: Rules = [
+    ('norm1', 'norm1'),
+    ('attn.qkv', 'attn.qkv'),
+    ('attn.proj', 'attn.proj'),
+    ('norm2', 'norm2'),
+    ('mlp.fc1', 'mlp.fc1'),
+    ('mlp.fc2', 'mlp.fc2'),
+    ('mlp.layers.0.0', 'mlp.fc1'),  # MMAction2
+    ('mlp.layers.1', 'mlp.fc2'),
+]
+_VIDEOMAE_ENCODER: Rules = [
     ('patch_embed.proj', 'embedding.patch_embed.projection'),
     ('patch_embed.projection', 'embedding.patch_embed.projection'),
-    ('blocks.{}.norm1', 'blocks.{}.norm1'),
-    ('blocks.{}.attn.qkv', 'blocks.{}.attn.qkv'),
-    ('blocks.{}.attn.proj', 'blocks.{}.attn.proj'),
-    ('blocks.{}.norm2', 'blocks.{}.norm2'),
-    ('blocks.{}.mlp.fc1', 'blocks.{}.mlp.fc1'),
-    ('blocks.{}.mlp.fc2', 'blocks.{}.mlp.fc2'),
-    ('blocks.{}.mlp.layers.0.0', 'blocks.{}.mlp.fc1'),
-    ('blocks.{}.mlp.layers.1', 'blocks.{}.mlp.fc2'),
+    *with_prefix(_VIDEOMAE_BLOCK, 'blocks.{}.', 'blocks.{}.'),
     ('fc_norm', 'norm'),
+    # Normalises single tokens in the pre-training; the read-out after the
+    # mean has a norm of its own.
+    ('norm', None),
+    ('pos_embed', None),  # fixed: `load_pretrained` compares it
+]
+
+# VideoMAE, V2 and MVD, pre-trained (with decoders) or fine-tuned (with a
+# classifier), after `join_qkv_bias`.
+VIDEOMAE_RULES: Rules = [
+    *_VIDEOMAE_ENCODER,
+    *with_prefix(_VIDEOMAE_ENCODER, 'encoder.'),
+    *with_prefix(_VIDEOMAE_ENCODER, 'backbone.'),
+    *[(name, None) for name in
+      ('head', 'cls_head', 'encoder_to_decoder', 'decoder', 'mask_token')],
+    *[(f'{name}_{teacher}', None)  # MVD has a decoder for each teacher
+      for name in ('down', 'decoder', 'mask_token', 'pos_embed')
+      for teacher in ('img', 'vid')],
+]
+
+# MMAction2's recognizer with VideoMAE's transformer stays a recognizer.
+MMACTION_VIDEOMAE_RULES: Rules = [
+    *with_prefix(_VIDEOMAE_ENCODER, 'backbone.', 'backbone.'),
+    ('cls_head', 'cls_head'),
 ]
 
 
-def _adapter(theirs: str, ours: str) -> list:
+def _adapter(theirs: str, ours: str) -> Rules:
     return [(f'{theirs}.D_fc1', f'{ours}.down'),
             (f'{theirs}.D_fc2', f'{ours}.up')]
 
 
 # What CAST trains in a block, in the names of the authors' code.
-_LAYER_RULES = [
+_LAYER_RULES: Rules = [
     *_adapter('S_Adapter', 'spatial.attn'),
     *_adapter('S_MLP_Adapter', 'spatial.ffn'),
     *_adapter('T_Adapter', 'temporal.attn'),
@@ -74,7 +117,7 @@ _LAYER_RULES = [
     ('cross_t_up', 'exchange.temporal_up'),
 ]
 
-CAST_RULES = [
+CAST_RULES: Rules = [
     ('clip_conv1', 'backbone.spatial.embedding.patch_embed.projection'),
     ('clip_class_embedding', 'backbone.spatial.embedding.class_token'),
     ('clip_positional_embedding', 'backbone.spatial.embedding.positions'),
@@ -94,6 +137,8 @@ CAST_RULES = [
     *with_prefix([
         ('norm1', 'norm1'),
         ('attn.qkv', 'attn.qkv'),
+        ('attn.q_bias', 'attn.q_bias'),
+        ('attn.v_bias', 'attn.v_bias'),
         ('attn.proj', 'attn.proj'),
         ('norm2', 'norm2'),
         ('mlp.fc1', 'mlp.fc1'),
@@ -106,6 +151,7 @@ CAST_RULES = [
     ('head_verb', 'cls_head.fc_verb'),
     ('head_noun', 'cls_head.fc_noun'),
 ]
+_CAST_CONV = 'backbone.spatial.embedding.patch_embed.projection.weight'
 
 
 def join_qkv_bias(state_dict: StateDict) -> StateDict:
@@ -114,56 +160,61 @@ def join_qkv_bias(state_dict: StateDict) -> StateDict:
     it, and zero stands for it here."""
     joined = dict(state_dict)
     for key in state_dict:
-        if key.endswith('attn.q_bias'):
-            stem = key[:-len('q_bias')]
-            q, v = joined.pop(key), joined.pop(stem + 'v_bias')
-            joined[stem + 'qkv.bias'] = torch.cat([q, torch.zeros_like(q), v])
+        stem = key[:-len('q_bias')]
+        if key.endswith('attn.q_bias') and f'{stem}v_bias' in joined:
+            q, v = joined.pop(key), joined.pop(f'{stem}v_bias')
+            joined[f'{stem}qkv.bias'] = torch.cat([q, torch.zeros_like(q), v])
     return joined
 
 
+def split_qkv_bias(state_dict: StateDict) -> StateDict:
+    """The way back of :func:`join_qkv_bias`, for the temporal expert."""
+    split = dict(state_dict)
+    for key in state_dict:
+        if key.startswith('backbone.temporal.') and key.endswith('qkv.bias'):
+            stem = key[:-len('qkv.bias')]
+            q, _, v = split.pop(key).chunk(3)
+            # Of their own: a slice would be saved with the whole.
+            split[f'{stem}q_bias'], split[f'{stem}v_bias'] = q.clone(), v.clone()
+    return split
+
+
 def convert_clip(state_dict: StateDict) -> StateDict:
-    """CLIP's image encoder -> ``CLIPExpert``. The text encoder and the
-    projection into the common space are left out."""
-    if any(key.startswith('visual.') for key in state_dict):
-        state_dict = {
-            key[len('visual.'):]: value
-            for key, value in state_dict.items() if key.startswith('visual.')
-        }
-    state_dict = {k: v for k, v in state_dict.items() if k != 'proj'}
-    converted = rename(state_dict, CLIP_RULES)
+    """CLIP's image encoder -> ``CLIPExpert``."""
+    full = any(key.startswith('visual.') for key in state_dict)
+    converted = rename(state_dict, FULL_CLIP_RULES if full else CLIP_RULES)
     return _conv_to_3d(converted, 'embedding.patch_embed.projection.weight')
 
 
 def convert_videomae(state_dict: StateDict) -> StateDict:
     """VideoMAE's encoder -> ``VideoMAEExpert``, from a file of the
-    pre-training (decoder, mask token and final norm are left out), of the
-    fine-tuning (classifier left out), or of MMAction2."""
-    prefixes = ('encoder.', 'backbone.')
-    for prefix in prefixes:
-        if any(key.startswith(prefix) for key in state_dict):
-            state_dict = {
-                key[len(prefix):]: value
-                for key, value in state_dict.items()
-                if key.startswith(prefix)
-            }
-            # Normalises single tokens, before they are averaged: the
-            # read-out after the mean has a norm of its own.
-            state_dict.pop('norm.weight', None)
-            state_dict.pop('norm.bias', None)
-    state_dict = {
-        key: value
-        for key, value in state_dict.items()
-        if key not in ('head.weight', 'head.bias', 'pos_embed')
-    }
+    pre-training, of the fine-tuning, or of MMAction2."""
     return rename(join_qkv_bias(state_dict), VIDEOMAE_RULES)
+
+
+def convert_mmaction(state_dict: StateDict) -> StateDict:
+    """MMAction2's recognizer -> ``Recognizer3D`` of ``VideoMAEExpert`` and
+    the same head."""
+    if not any(key.startswith('backbone.') for key in state_dict):
+        state_dict = {f'backbone.{k}': v for k, v in state_dict.items()}
+    return rename(join_qkv_bias(state_dict), MMACTION_VIDEOMAE_RULES)
 
 
 def convert_cast(state_dict: StateDict) -> StateDict:
     """The authors' CAST -> ``Recognizer3D`` of ``CAST`` and ``CASTHead`` or
     ``VerbNounHead``."""
-    converted = rename(join_qkv_bias(state_dict), CAST_RULES)
     return _conv_to_3d(
-        converted, 'backbone.spatial.embedding.patch_embed.projection.weight')
+        rename(join_qkv_bias(state_dict), CAST_RULES), _CAST_CONV)
+
+
+def revert_cast(state_dict: StateDict) -> StateDict:
+    """``Recognizer3D`` of ``CAST`` -> the authors' CAST. A bias of keys,
+    which changes nothing, has no place there."""
+    reverted = rename(split_qkv_bias(state_dict), reverse(CAST_RULES))
+    if 'clip_conv1.weight' in reverted:
+        reverted['clip_conv1.weight'] = reverted['clip_conv1.weight'].squeeze(
+            2)
+    return reverted
 
 
 def _conv_to_3d(state_dict: StateDict, key: str) -> StateDict:
@@ -177,16 +228,28 @@ def _conv_to_3d(state_dict: StateDict, key: str) -> StateDict:
 CONVERTERS: Dict[str, Callable[[StateDict], StateDict]] = {
     'cast': convert_cast,
     'clip': convert_clip,
+    'mmaction': convert_mmaction,
     'videomae': convert_videomae,
 }
+REVERTERS: Dict[str, Callable[[StateDict], StateDict]] = {'cast': revert_cast}
+
+
+def strip_prefixes(state_dict: StateDict) -> StateDict:
+    """Takes off what stands in front of every name, see ``PREFIXES``."""
+    for prefix in PREFIXES:
+        if state_dict and all(key.startswith(prefix) for key in state_dict):
+            return strip_prefixes(
+                {k[len(prefix):]: v
+                 for k, v in state_dict.items()})
+    return state_dict
 
 
 def convert(state_dict: StateDict, source: str) -> StateDict:
     """Brings the weights of another codebase into this package's names.
 
     Args:
-        state_dict: Tensors by name. A ``module.`` in front of all names is
-            taken off.
+        state_dict: Tensors by name. What stands in front of all names
+            (``PREFIXES``) is taken off.
         source: Where they come from, one of ``CONVERTERS``.
 
     Returns:
@@ -197,14 +260,39 @@ def convert(state_dict: StateDict, source: str) -> StateDict:
         CheckpointError: for an unknown source, or naming the keys that the
             source does not have.
     """
-    if source not in CONVERTERS:
-        raise CheckpointError(f'unknown source {source!r}; use one of '
-                              f'{sorted(CONVERTERS)}')
-    if state_dict and all(key.startswith('module.') for key in state_dict):
-        state_dict = {k[len('module.'):]: v for k, v in state_dict.items()}
+    _check_name(source, CONVERTERS)
     try:
-        return CONVERTERS[source](state_dict)
+        return CONVERTERS[source](strip_prefixes(state_dict))
     except CheckpointError as error:
         raise CheckpointError(
             f'these are not weights of the source {source!r}: {error}'
         ) from None
+
+
+def revert(state_dict: StateDict, target: str) -> StateDict:
+    """Brings this package's weights into the names of another codebase.
+
+    Args:
+        state_dict: Of a whole model of this package.
+        target: Where they go, one of ``REVERTERS``.
+
+    Returns:
+        A new state dict; ``convert`` makes of it what came in, bit by bit.
+
+    Raises:
+        CheckpointError: for an unknown target, or naming the keys that the
+            target has no place for.
+    """
+    _check_name(target, REVERTERS)
+    try:
+        return REVERTERS[target](state_dict)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f'the target {target!r} has no place for this model: {error}'
+        ) from None
+
+
+def _check_name(name: str, known: dict) -> None:
+    if name not in known:
+        raise CheckpointError(
+            f'{name!r} is unknown; use one of {", ".join(sorted(known))}')

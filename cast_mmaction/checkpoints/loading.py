@@ -1,60 +1,107 @@
-"""Reading weight files and filling an expert with them, strictly."""
-import pickle
+"""Filling models with weights, strictly."""
 from pathlib import Path
-from typing import Union
+from typing import Dict, FrozenSet, List, NamedTuple
 
 import torch
 from mmengine.logging import MMLogger
 from torch import nn
 
-from .convert import convert
+from .convert import convert, strip_prefixes
+from .positions import fit_positions
+from .reading import read_state_dict
 from .rename import CheckpointError, StateDict, shorten
 
-# Names under which training codes keep the weights inside a checkpoint.
-WRAPPERS = ('state_dict', 'model', 'module', 'model_state')
-
-# Missing in a pre-training file: the read-out norm starts fresh.
-ALLOWED_MISSING = {
-    'clip': frozenset(),
+# Keys that a source need not have. A pre-training has no read-out norm: it
+# starts fresh.
+ALLOWED_MISSING: Dict[str, FrozenSet[str]] = {
     'videomae': frozenset({'norm.weight', 'norm.bias'}),
 }
 
 
-def read_state_dict(path: Union[str, Path]) -> StateDict:
-    """Reads the tensors of a checkpoint file, and nothing but data.
+class Fit(NamedTuple):
+    """How a state dict fits a model.
+
+    Attributes:
+        state_dict: The tensors, position tables resized.
+        matched: Names in both.
+        missing: Names that only the model has, and may not lack.
+        left_fresh: Names that only the model has, and may lack.
+        unexpected: Names that only the state dict has.
+        wrong_shape: Both shapes of tensors that differ in them, by name.
+        resized: What was done to position tables, by name.
+    """
+    state_dict: StateDict
+    matched: List[str]
+    missing: List[str]
+    left_fresh: List[str]
+    unexpected: List[str]
+    wrong_shape: Dict[str, str]
+    resized: Dict[str, str]
+
+    def problems(self) -> str:
+        """Why it cannot be loaded; empty if it can."""
+        return '; '.join(
+            f'{what}: {shorten(keys)}'
+            for what, keys in (('missing', self.missing),
+                               ('unexpected', self.unexpected),
+                               ('wrong shape',
+                                [f'{k} {v}'
+                                 for k, v in self.wrong_shape.items()]))
+            if keys)
+
+
+def fit(module: nn.Module,
+        state_dict: StateDict,
+        allowed_missing: FrozenSet[str] = frozenset()) -> Fit:
+    """Compares a state dict with a model and resizes position tables.
 
     Args:
-        path: A file of ``torch.save``.
+        module: The model.
+        state_dict: Tensors under this package's names.
+        allowed_missing: Keys that the state dict need not have.
+    """
+    own = {k: tuple(v.shape) for k, v in module.state_dict().items()}
+    state_dict, resized = fit_positions(state_dict, own)
+    missing = own.keys() - state_dict.keys()
+    shared = own.keys() & state_dict.keys()
+    wrong_shape = {
+        key: f'{tuple(state_dict[key].shape)} instead of {own[key]}'
+        for key in shared if tuple(state_dict[key].shape) != own[key]
+    }
+    return Fit(state_dict, sorted(shared - wrong_shape.keys()),
+               sorted(missing - allowed_missing),
+               sorted(missing & allowed_missing),
+               sorted(state_dict.keys() - own.keys()), wrong_shape, resized)
 
-    Returns:
-        Name to tensor, out of the wrapper that it lay in.
+
+def load_strictly(module: nn.Module,
+                  state_dict: StateDict,
+                  name: str,
+                  allowed_missing: FrozenSet[str] = frozenset()) -> None:
+    """Fills a model; nothing may be left over on either side.
+
+    Args:
+        module: The model.
+        state_dict: Tensors under this package's names. Position tables are
+            resized where needed, and that is logged.
+        name: Where they come from, for messages.
+        allowed_missing: Keys that the state dict need not have.
 
     Raises:
-        CheckpointError: naming the file, if it is missing, damaged, no
-            checkpoint, or holds objects that only arbitrary code could
-            rebuild.
+        CheckpointError: naming the keys that do not fit.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f'{path}: there is no such weights file')
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError,
-            UnicodeDecodeError) as error:
+    report = fit(module, state_dict, allowed_missing)
+    if report.problems():
         raise CheckpointError(
-            f'{path}: cannot be read as a checkpoint; it is damaged, no '
-            'checkpoint at all, or holds more than plain data '
-            f'({str(error).splitlines()[0]})') from error
-    for name in WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(name), dict):
-            content = content[name]
-            break
-    if not isinstance(content, dict) or not content or not all(
-            isinstance(v, torch.Tensor) for v in content.values()):
-        raise CheckpointError(f'{path}: holds no state dict (a dict of '
-                              'tensors, bare or under one of '
-                              f'{", ".join(WRAPPERS)})')
-    return content
+            f'{name} does not fit {type(module).__name__}; '
+            f'{report.problems()}. Is it of another architecture (arch, '
+            'patch_size, num_frames)?')
+    module.load_state_dict(report.state_dict, strict=not report.left_fresh)
+    logger = MMLogger.get_current_instance()
+    for key, how in report.resized.items():
+        logger.info(f'{name}: resized {key} {how}')
+    logger.info(f'{type(module).__name__}: loaded {len(report.matched)} '
+                f'tensors from {name}')
 
 
 def load_pretrained(expert: nn.Module, pretrained: str, source: str) -> None:
@@ -63,7 +110,8 @@ def load_pretrained(expert: nn.Module, pretrained: str, source: str) -> None:
     Args:
         expert: The module to fill.
         pretrained: A file; for the source 'clip' also an open_clip tag.
-        source: Name of the converter, see ``convert``.
+        source: Name of the converter, see ``convert``. Files in this
+            package's own layout are taken as well.
 
     Raises:
         CheckpointError: naming the file and the keys that do not fit.
@@ -72,62 +120,42 @@ def load_pretrained(expert: nn.Module, pretrained: str, source: str) -> None:
         state_dict = _open_clip_state_dict(expert, pretrained)
     else:
         state_dict = read_state_dict(pretrained)
-    own = _own_layout(state_dict)
     try:
-        state_dict = own or convert(state_dict, source)
+        check_fixed_positions(expert, state_dict)
+        converted = own_layout(state_dict) or convert(state_dict, source)
     except CheckpointError as error:
         raise CheckpointError(f'{pretrained}: {error}') from None
-    load_strictly(expert, state_dict, pretrained,
-                  frozenset() if own else ALLOWED_MISSING[source])
-    MMLogger.get_current_instance().info(
-        f'{type(expert).__name__}: loaded {len(state_dict)} tensors from '
-        f'{pretrained}')
+    load_strictly(expert, converted, pretrained,
+                  ALLOWED_MISSING.get(source, frozenset()))
 
 
-def _own_layout(state_dict: StateDict) -> StateDict:
-    """The expert of a recognizer trained by this package, or nothing."""
-    bare = {
-        key.removeprefix('backbone.'): value
+def own_layout(state_dict: StateDict) -> StateDict:
+    """The expert of a file of this package, bare or of a recognizer; empty
+    if there is none."""
+    bare = strip_prefixes({
+        key: value
         for key, value in state_dict.items()
-        if not key.startswith(('cls_head.', 'data_preprocessor.'))
-    }
+        if not key.startswith('cls_head.')
+    })
     return bare if 'embedding.patch_embed.projection.weight' in bare else {}
 
 
-def load_strictly(module: nn.Module,
-                  state_dict: StateDict,
-                  name: str,
-                  allowed_missing: frozenset = frozenset()) -> None:
-    """Fills a module; nothing may be missing, unknown or of another shape.
-
-    Args:
-        module: The module to fill.
-        state_dict: Name to tensor.
-        name: What the error calls the source, such as its file.
-        allowed_missing: Names that may be missing.
+def check_fixed_positions(expert: nn.Module, state_dict: StateDict) -> None:
+    """Compares fixed positions that some files carry with the expert's.
 
     Raises:
-        CheckpointError: naming the keys that do not fit.
+        CheckpointError: if the weights were trained with other positions.
     """
-    own = module.state_dict()
-    missing = own.keys() - state_dict.keys() - allowed_missing
-    unexpected = state_dict.keys() - own.keys()
-    shapes = [
-        f'{key} {tuple(value.shape)} instead of {tuple(own[key].shape)}'
-        for key, value in state_dict.items()
-        if key in own and own[key].shape != value.shape
-    ]
-    problems = [
-        f'{what}: {shorten(keys)}'
-        for what, keys in (('missing', missing), ('unexpected', unexpected),
-                           ('wrong shape', shapes)) if keys
-    ]
-    if problems:
-        raise CheckpointError(
-            f'{name} does not fit {type(module).__name__}; '
-            f'{"; ".join(problems)}. Is it of another architecture (arch, '
-            'img_size, patch_size, num_frames)?')
-    module.load_state_dict(state_dict, strict=not allowed_missing)
+    own = dict(expert.named_buffers()).get('embedding.positions')
+    for name in ('pos_embed', 'encoder.pos_embed', 'backbone.pos_embed'):
+        stored = strip_prefixes(state_dict).get(name)
+        if own is None or stored is None or stored.numel() != own.numel():
+            continue
+        if not torch.allclose(
+                stored.float().flatten(), own.cpu().flatten(), atol=1e-3):
+            raise CheckpointError(
+                f'{name} differs from the fixed positions of the expert: '
+                'the weights were trained with others')
 
 
 def _open_clip_state_dict(expert: nn.Module, tag: str) -> StateDict:

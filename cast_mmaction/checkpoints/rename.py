@@ -1,11 +1,11 @@
 """Renaming of state dicts by a table of prefixes, in either direction."""
 import re
-from typing import Dict, Iterable, List, Sequence, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from torch import Tensor
 
 StateDict = Dict[str, Tensor]
-Rules = Sequence[Tuple[str, str]]
+Rules = Sequence[Tuple[str, Optional[str]]]
 
 
 class CheckpointError(ValueError):
@@ -25,10 +25,12 @@ def rename(state_dict: StateDict, rules: Rules) -> StateDict:
     Args:
         state_dict: Tensors under their old names.
         rules: Pairs of an old and a new prefix, each a whole dotted name in
-            which ``{}`` stands for a block number.
+            which ``{}`` stands for a block number. A new prefix of None
+            leaves the tensor out.
 
     Raises:
-        CheckpointError: naming the keys that no rule fits.
+        CheckpointError: naming the keys that no rule fits, or two that would
+            get one name.
     """
     patterns = [(re.compile(
         re.escape(old).replace(r'\{\}', r'(\d+)') + r'(\..+)?'), new)
@@ -39,8 +41,13 @@ def rename(state_dict: StateDict, rules: Rules) -> StateDict:
         for pattern, new in patterns:
             match = pattern.fullmatch(key)
             if match:
-                *numbers, rest = match.groups()
-                renamed[new.format(*numbers) + (rest or '')] = value
+                if new is not None:
+                    *numbers, rest = match.groups()
+                    name = new.format(*numbers) + (rest or '')
+                    if name in renamed:
+                        raise CheckpointError(f'{key} is there twice, under '
+                                              'another name as well')
+                    renamed[name] = value
                 break
         else:
             unknown.append(key)
@@ -56,4 +63,4 @@ def reverse(rules: Rules) -> Rules:
 
 def with_prefix(rules: Rules, old: str = '', new: str = '') -> Rules:
     """The table for tensors that lie deeper on either side."""
-    return [(old + a, new + b) for a, b in rules]
+    return [(old + a, None if b is None else new + b) for a, b in rules]

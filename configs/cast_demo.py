@@ -1,0 +1,2 @@
+# The recipe is in the file below; `bash tools/quickstart.sh` runs it.
+_base_ = './demo/cast.py'

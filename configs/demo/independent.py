@@ -1,0 +1,4 @@
+# Both experts with adapters, without exchange.
+_base_ = './cast.py'
+
+model = dict(backbone=dict(exchange=None))

@@ -1,0 +1,108 @@
+"""Write the verb-noun set of the demo: mp4 files and lists of them.
+
+    python tools/demo/make_clips.py data/demo
+
+gives ``data/demo/clips/*.mp4``, ``train.csv`` and ``test.csv``
+(``narration_id,verb,noun``), ``verb_classes.csv`` and ``noun_classes.csv``.
+Files that are there already are kept.
+"""
+import argparse
+import csv
+import os
+from pathlib import Path
+from typing import List, Sequence, Tuple
+
+import cv2
+import numpy as np
+from mmengine.utils import track_parallel_progress
+
+import shapes
+from cast_mmaction.engine.files import whole_file
+
+# Each split draws from a stream of random numbers of its own.
+SPLITS = ('train', 'val', 'test')
+BLOCK = 50  # clips that a process writes at a time
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('folder', type=Path, help='where to write')
+    parser.add_argument('--train', type=int, default=6000, help='clips')
+    parser.add_argument('--val', type=int, default=0, help='clips')
+    parser.add_argument('--test', type=int, default=1000, help='clips')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count(), help='processes')
+    args = parser.parse_args()
+    (args.folder / 'clips').mkdir(parents=True, exist_ok=True)
+    write_classes(args.folder / 'verb_classes.csv', shapes.VERBS)
+    write_classes(args.folder / 'noun_classes.csv', shapes.NOUNS)
+    for split in SPLITS:
+        count = getattr(args, split)
+        if count:
+            write_split(args.folder, split, count, args.seed, args.workers)
+
+
+def write_split(folder: Path, split: str, count: int, seed: int,
+                workers: int) -> None:
+    """Write the clips of one split, then their list."""
+    tasks = [(folder / 'clips', split, seed,
+              range(start, min(start + BLOCK, count)))
+             for start in range(0, count, BLOCK)]
+    print(f'{split}: {count} clips, in blocks of {BLOCK}')
+    blocks = track_parallel_progress(write_block, tasks, workers)
+    with whole_file(folder / f'{split}.csv') as path:
+        with open(path, 'w', newline='') as file:
+            writer = csv.writer(file, lineterminator='\n')
+            writer.writerow(('narration_id', 'verb', 'noun'))
+            writer.writerows(row for block in blocks for row in block)
+
+
+def write_block(
+        task: Tuple[Path, str, int, range]) -> List[Tuple[str, int, int]]:
+    """Write some clips.
+
+    Args:
+        task: The folder, the split, the seed and the numbers of the clips.
+
+    Returns:
+        Their rows of the list.
+    """
+    folder, split, seed, numbers = task
+    rows = []
+    for number in numbers:
+        rng = np.random.default_rng([seed, SPLITS.index(split), number])
+        clip, verb, noun = shapes.draw_clip(rng)
+        name = f'{split}_{number:06d}'
+        if not (folder / f'{name}.mp4').exists():
+            write_mp4(folder / f'{name}.mp4', clip)
+        rows.append((name, verb, noun))
+    return rows
+
+
+def write_mp4(path: Path, clip: np.ndarray) -> None:
+    """Write a clip ``(frames, H, W, 3)``, uint8 RGB, whole or not at all."""
+    temporary = path.with_suffix('.part.mp4')  # the ending tells the format
+    height, width = clip.shape[1:3]
+    writer = cv2.VideoWriter(
+        str(temporary), cv2.VideoWriter_fourcc(*'mp4v'), 8, (width, height))
+    if not writer.isOpened():
+        raise RuntimeError(f'{path}: this OpenCV cannot write MPEG-4 video')
+    for frame in clip:
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    writer.release()
+    temporary.replace(path)
+
+
+def write_classes(path: Path, names: Sequence[str]) -> None:
+    """Names of classes, in the form of EPIC-KITCHENS-100."""
+    with whole_file(path) as temporary:
+        with open(temporary, 'w', newline='') as file:
+            writer = csv.writer(file, lineterminator='\n')
+            writer.writerow(('id', 'key', 'instances', 'category'))
+            for number, name in enumerate(names):
+                writer.writerow((number, name, [name], name.split()[-1]))
+
+
+if __name__ == '__main__':
+    main()

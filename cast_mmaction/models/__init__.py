@@ -1,6 +1,8 @@
 """The models: mathematics that knows nothing of datasets or runners."""
+from .adapters import AdaptedExpert
+from .baseline_exchanges import CrossAttentionExchange, Lateral
 from .blending import VerbNounBlending
-from .cast import CAST, AdaptedExpert
+from .cast import CAST
 from .exchange import BCAST
 from .heads import CASTHead, VerbNounHead
 from .timm_expert import TimmExpert
@@ -8,5 +10,6 @@ from .vit import CLIPExpert, VideoMAEExpert
 
 __all__ = [
     'AdaptedExpert', 'BCAST', 'CAST', 'CASTHead', 'CLIPExpert',
-    'TimmExpert', 'VerbNounBlending', 'VerbNounHead', 'VideoMAEExpert'
+    'CrossAttentionExchange', 'Lateral', 'TimmExpert', 'VerbNounBlending',
+    'VerbNounHead', 'VideoMAEExpert'
 ]

@@ -1,6 +1,7 @@
 """Small trained modules beside frozen blocks."""
 from typing import Optional
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .vit import Block
@@ -49,6 +50,55 @@ class Adapter(nn.Module):
         return self.up(self.act(self.down(x)))
 
 
+class TemporalConv(nn.Conv1d):
+    """Depth-wise convolution over three steps, zeros beyond the clip.
+
+    Written as three shifted products: tokens stay where they are, and no
+    backend has to be good at depth-wise convolutions.
+
+    Args:
+        dims: Channels C.
+    """
+
+    def __init__(self, dims: int) -> None:
+        super().__init__(dims, dims, 3, padding=1, groups=dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, T, P, C) -> (B, T, P, C)``."""
+        before, now, after = self.weight[:, 0].unbind(-1)  # (C,) each
+        padded = F.pad(x, (0, 0, 0, 0, 1, 1))
+        return (self.bias + before * padded[:, :-2] + now * x +
+                after * padded[:, 2:])
+
+
+class SpaceTimeAdapter(nn.Module):
+    """ST-Adapter (arXiv 2206.13559): a bottleneck that looks along time.
+
+    ``Linear D -> C, depth-wise convolution over 3 steps, Linear C -> D``, of
+    the patches only. The convolution and all biases start at zero, so a new
+    adapter adds nothing.
+
+    Args:
+        embed_dims: Width D.
+        hidden_dims: Width C of the bottleneck.
+    """
+
+    def __init__(self, embed_dims: int, hidden_dims: int) -> None:
+        super().__init__()
+        self.down = nn.Linear(embed_dims, hidden_dims)
+        self.conv = TemporalConv(hidden_dims)
+        self.up = nn.Linear(hidden_dims, embed_dims)
+        nn.init.zeros_(self.conv.weight)
+        for layer in (self.down, self.conv, self.up):
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, T, 1+N, D)`` to what is added to it: zero for the class
+        token."""
+        patches = self.up(self.conv(self.down(x[:, :, 1:])))
+        return F.pad(patches, (0, 0, 1, 0))
+
+
 class BlockAdapters(nn.Module):
     """The two adapters that CAST puts into one frozen block (eq. 2 and 6).
 
@@ -77,3 +127,15 @@ class BlockAdapters(nn.Module):
         """``X' = B + FFN(LN(B)) + s * ADAP(LN(B))``."""
         out, normed = block.feed_forward(x)
         return x + out + self.ffn_scale * self.ffn(normed)
+
+
+class NoAdapters(nn.Module):
+    """A block as it is, in the form of :class:`BlockAdapters`."""
+
+    def attend(self, block: Block, x: Tensor) -> Tensor:
+        """``Y = X + MHSA(LN(X))``."""
+        return x + block.attend(x)
+
+    def feed_forward(self, block: Block, x: Tensor) -> Tensor:
+        """``X' = B + FFN(LN(B))``."""
+        return x + block.feed_forward(x)[0]

@@ -13,87 +13,120 @@ from torch.utils.checkpoint import checkpoint
 
 from .adapters import BlockAdapters
 from .exchange import Exchange
-from .vit import Block, VisionTransformer
+from .expert import Expert, build_expert
+
+Blocks = Sequence[nn.Module]
+
+
+class NoAdapters(nn.Module):
+    """Stands for :class:`BlockAdapters` where a block goes without."""
+
+    def attend(self, block: nn.Module, x: Tensor) -> Tensor:
+        """What attention adds to ``(B, T, P, D)``."""
+        return block.attend(x)
+
+    def feed_forward(self, block: nn.Module,
+                     x: Tensor) -> Tuple[Tensor, Tensor]:
+        """What the MLP adds, and the normalised tokens."""
+        return block.feed_forward(x)
+
+
+Adapters = Union[BlockAdapters, NoAdapters]
 
 
 class CASTLayer(nn.Module):
     """What is trained at one depth: adapters of both blocks, the exchange.
 
+    Between experts of unequal depth a layer also leads the deeper one up to
+    the block that is paired.
+
     Args:
-        spatial: Adapters of the spatial block.
-        temporal: Adapters of the temporal block.
+        spatial: Adapters of the paired spatial block.
+        temporal: Adapters of the paired temporal block.
         exchange: The exchange at this depth, or None.
         drop_path_rate: Probability that a sample skips the exchange.
+        spatial_leads: Adapters of the unpaired spatial blocks before it.
+        temporal_leads: Adapters of the unpaired temporal blocks before it.
     """
 
     def __init__(self,
-                 spatial: BlockAdapters,
-                 temporal: BlockAdapters,
+                 spatial: Adapters,
+                 temporal: Adapters,
                  exchange: Optional[Exchange] = None,
-                 drop_path_rate: float = 0.) -> None:
+                 drop_path_rate: float = 0.,
+                 spatial_leads: Sequence[Adapters] = (),
+                 temporal_leads: Sequence[Adapters] = ()) -> None:
         super().__init__()
+        self.spatial_leads = nn.ModuleList(spatial_leads)
+        self.temporal_leads = nn.ModuleList(temporal_leads)
         self.spatial = spatial
         self.temporal = temporal
         self.exchange = exchange
         self.drop_path = DropPath(drop_path_rate)
 
-    def attend(self, block_s: Block, block_t: Block, s: Tensor,
+    def attend(self, blocks_s: Blocks, blocks_t: Blocks, s: Tensor,
                t: Tensor) -> Tuple[Tensor, Tensor]:
         """Attention with adapters, then the exchange (eq. 3 to 5)."""
-        s = self.spatial.attend(block_s, s)
-        t = self.temporal.attend(block_t, t)
+        for adapters, block in zip(self.spatial_leads, blocks_s):
+            s = s + adapters.attend(block, s)
+            s = s + adapters.feed_forward(block, s)[0]
+        for adapters, block in zip(self.temporal_leads, blocks_t):
+            t = t + adapters.attend(block, t)
+            t = t + adapters.feed_forward(block, t)[0]
+        s = s + self.spatial.attend(blocks_s[-1], s)
+        t = t + self.temporal.attend(blocks_t[-1], t)
         if self.exchange is None:
             return s, t
         to_s, to_t = self.exchange.residuals(s, t)
-        return s + self.drop_path(to_s), t + self.drop_path(to_t)
+        if to_s is not None:
+            s = s + self.drop_path(to_s)
+        if to_t is not None:
+            t = t + self.drop_path(to_t)
+        return s, t
 
-    def feed_forward(self, block_s: Block, block_t: Block, s: Tensor,
+    def feed_forward(self, blocks_s: Blocks, blocks_t: Blocks, s: Tensor,
                      t: Tensor) -> Tuple[Tensor, Tensor]:
         """Feed-forward with adapters (eq. 6)."""
-        return (self.spatial.feed_forward(block_s, s),
-                self.temporal.feed_forward(block_t, t))
+        return (s + self.spatial.feed_forward(blocks_s[-1], s)[0],
+                t + self.temporal.feed_forward(blocks_t[-1], t)[0])
 
-    def forward(self, block_s: Block, block_t: Block, s: Tensor,
+    def forward(self, blocks_s: Blocks, blocks_t: Blocks, s: Tensor,
                 t: Tensor) -> Tuple[Tensor, Tensor]:
         """Tokens ``(B, T, P, D)`` of both streams, one depth further."""
-        s, t = self.attend(block_s, block_t, s, t)
-        return self.feed_forward(block_s, block_t, s, t)
-
-
-class _FrozenExperts(BaseModule):
-    """Keeps frozen experts in evaluation mode whatever the model is told."""
-
-    def experts(self) -> Tuple[VisionTransformer, ...]:
-        raise NotImplementedError
-
-    def train(self, mode: bool = True) -> 'BaseModule':
-        super().train(mode)
-        for expert in self.experts():
-            expert.eval()
-        return self
+        s, t = self.attend(blocks_s, blocks_t, s, t)
+        return self.feed_forward(blocks_s, blocks_t, s, t)
 
 
 @MODELS.register_module()
-class CAST(_FrozenExperts):
+class CAST(BaseModule):
     """Cross-attention in space and time.
 
     Args:
         spatial: Config of the spatial expert.
-        temporal: Config of the temporal expert; as deep as the spatial one.
-        exchange: Config of the exchange; None for independent experts with
-            adapters. CAST adds the facts about the streams.
-        exchange_layers: Blocks, counted from 0, that exchange; None for all.
-        adapter_ratio: Bottleneck of the adapters as a share of the width.
+        temporal: Config of the temporal expert.
+        exchange: Config of the exchange; None for independent experts. CAST
+            adds the facts about the streams.
+        exchange_layers: Pairs of blocks, counted from 0, that exchange; None
+            for all. Between equally deep experts a pair is a depth.
+        adapter_ratio: Bottleneck of the adapters as a share of the width;
+            None for no adapters.
         ffn_adapter_scale: Factor on the feed-forward adapters.
-        drop_path_rate: Drop path on the exchange at the last block, growing
+        drop_path_rate: Drop path on the exchange at the last pair, growing
             linearly from 0 at the first; whole samples are dropped.
+        freeze_experts: False trains the experts too.
+        pairing: Pairs ``(spatial block, temporal block)`` that run side by
+            side and may exchange, ascending, up to the last block of both.
+            Blocks in no pair run too. None pairs every block of the shallower
+            expert with the evenly spaced ones of the deeper, see
+            :func:`pair_blocks`.
         with_cp: Recompute each depth in the backward pass instead of keeping
             its activations.
         init_cfg: As in mmengine.
 
     Raises:
-        ValueError: if the experts differ in depth, or a block of
-            ``exchange_layers`` does not exist.
+        ValueError: if there is no such expert, the temporal one has no time
+            axis, the pairing does not fit, or a pair of ``exchange_layers``
+            does not exist.
     """
 
     def __init__(self,
@@ -101,29 +134,40 @@ class CAST(_FrozenExperts):
                  temporal: dict,
                  exchange: Optional[dict] = dict(type='BCAST'),
                  exchange_layers: Optional[Sequence[int]] = None,
-                 adapter_ratio: float = 0.25,
+                 adapter_ratio: Optional[float] = 0.25,
                  ffn_adapter_scale: float = 0.5,
                  drop_path_rate: float = 0.,
+                 freeze_experts: bool = True,
+                 pairing: Optional[Sequence[Tuple[int, int]]] = None,
                  with_cp: bool = False,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg=init_cfg)
-        self.spatial = MODELS.build(spatial)
-        self.temporal = MODELS.build(temporal)
-        self.with_cp = with_cp
-        depth = len(self.spatial.blocks)
-        if len(self.temporal.blocks) != depth:
+        self.spatial = build_expert(spatial)
+        self.temporal = build_expert(temporal)
+        if self.temporal.num_steps < 2:
             raise ValueError(
-                f'the spatial expert has {depth} blocks, the temporal one '
-                f'{len(self.temporal.blocks)}; they must be equally deep')
-        exchanging = _check_layers(exchange_layers, depth)
-        rates = [drop_path_rate * i / max(depth - 1, 1) for i in range(depth)]
+                f'the temporal expert {temporal["type"]} has no time axis: '
+                f'it makes {self.temporal.num_steps} time step of '
+                f'{self.temporal.num_frames} frames; it needs at least 2')
+        self.freeze_experts = freeze_experts
+        self.with_cp = with_cp
+        depths = len(self.spatial.blocks), len(self.temporal.blocks)
+        pairs = _check_pairing(pairing, *depths)
+        # Blocks of each expert up to a pair: [(first, one past the last)].
+        self._spans = [[(begin + 1, end + 1)
+                        for begin, end in zip((-1, ) + ends, ends)]
+                       for ends in zip(*pairs)]
+        exchanging = _check_layers(exchange_layers, len(pairs))
 
-        def adapters(expert: VisionTransformer) -> BlockAdapters:
-            return BlockAdapters(expert.embed_dims, adapter_ratio,
-                                 ffn_adapter_scale)
+        def adapters(expert: Expert, span: Tuple[int, int]) -> List[Adapters]:
+            return [
+                NoAdapters() if adapter_ratio is None else BlockAdapters(
+                    expert.embed_dims, adapter_ratio, ffn_adapter_scale)
+                for _ in range(*span)
+            ]
 
         self.layers = nn.ModuleList()
-        for i, rate in enumerate(rates):
+        for i, (span_s, span_t) in enumerate(zip(*self._spans)):
             module = None
             if exchange is not None and i in exchanging:
                 module = MODELS.build(
@@ -131,16 +175,26 @@ class CAST(_FrozenExperts):
                         exchange,
                         spatial=self.spatial.spec,
                         temporal=self.temporal.spec))
+            *leads_s, paired_s = adapters(self.spatial, span_s)
+            *leads_t, paired_t = adapters(self.temporal, span_t)
+            rate = drop_path_rate * i / max(len(pairs) - 1, 1)
             self.layers.append(
-                CASTLayer(
-                    adapters(self.spatial), adapters(self.temporal), module,
-                    rate))
-        for expert in self.experts():
-            expert.freeze()
+                CASTLayer(paired_s, paired_t, module, rate, leads_s, leads_t))
+        if freeze_experts:
+            for expert in self.experts():
+                expert.freeze()
 
-    def experts(self) -> Tuple[VisionTransformer, VisionTransformer]:
+    def experts(self) -> Tuple[Expert, Expert]:
         """The spatial and the temporal expert."""
         return self.spatial, self.temporal
+
+    def train(self, mode: bool = True) -> 'CAST':
+        """Frozen experts stay in evaluation mode."""
+        super().train(mode)
+        if self.freeze_experts:
+            for expert in self.experts():
+                expert.eval()
+        return self
 
     def forward(self, clip: Tensor) -> Tuple[Tensor, Tensor]:
         """Runs both experts side by side.
@@ -152,19 +206,23 @@ class CAST(_FrozenExperts):
             The spatial and the temporal feature, ``(B, D)`` each.
         """
         s, t = self.spatial.embed(clip), self.temporal.embed(clip)
-        stages = list(
-            zip(self.layers, self.spatial.blocks, self.temporal.blocks))
-        for layer, block_s, block_t in stages[:-1]:
-            s, t = self._run(layer, block_s, block_t, s, t)
-        layer, block_s, block_t = stages[-1]
-        s, t = self._run(layer.attend, block_s, block_t, s, t)
+        stages = list(zip(self.layers, *self._stages()))
+        for layer, blocks_s, blocks_t in stages[:-1]:
+            s, t = self._run(layer, blocks_s, blocks_t, s, t)
+        layer, blocks_s, blocks_t = stages[-1]
+        s, t = self._run(layer.attend, blocks_s, blocks_t, s, t)
         if self.training:
             # Only the tokens of the read-out matter after the last exchange.
             # Evaluation keeps all, for whoever looks at token maps.
             s = self.spatial.read_out_tokens(s)
             t = self.temporal.read_out_tokens(t)
-        s, t = self._run(layer.feed_forward, block_s, block_t, s, t)
+        s, t = self._run(layer.feed_forward, blocks_s, blocks_t, s, t)
         return self.spatial.read_out(s), self.temporal.read_out(t)
+
+    def _stages(self) -> List[List[Blocks]]:
+        """Per expert, its blocks from after one pair up to the next."""
+        return [[list(expert.blocks)[begin:end] for begin, end in spans]
+                for expert, spans in zip(self.experts(), self._spans)]
 
     def _run(self, function, *args) -> Tuple[Tensor, Tensor]:
         if self.with_cp and torch.is_grad_enabled():
@@ -173,63 +231,47 @@ class CAST(_FrozenExperts):
         return function(*args)
 
     def layer_groups(self) -> List[List[nn.Module]]:
-        """Embeddings, then depth by depth, for layer-wise learning rates."""
-        experts = zip(*(expert.layer_groups() for expert in self.experts()))
-        groups = [[m for group in pair for m in group] for pair in experts]
-        for group, layer in zip(groups[1:], self.layers):
-            group.append(layer)
-        return groups
+        """Embeddings, then pair by pair, for layer-wise learning rates."""
+        embeddings = [expert.layer_groups()[0] for expert in self.experts()]
+        return [sum(embeddings, [])] + [[*blocks_s, *blocks_t, layer]
+                                        for layer, blocks_s, blocks_t in zip(
+                                            self.layers, *self._stages())]
 
 
-@MODELS.register_module()
-class AdaptedExpert(_FrozenExperts):
-    """One frozen expert with CAST's adapters and no one to talk to.
+def pair_blocks(depth_s: int, depth_t: int) -> List[Tuple[int, int]]:
+    """Pairs every block of the shallower expert with one of the deeper, evenly
+    spaced, the last with the last.
 
-    Args:
-        expert: Config of the expert.
-        adapter_ratio: See :class:`CAST`.
-        ffn_adapter_scale: See :class:`CAST`.
-        init_cfg: As in mmengine.
+    12 spatial and 8 temporal blocks give (0, 0), (2, 1), (3, 2), (5, 3),
+    (6, 4), (8, 5), (9, 6), (11, 7).
     """
+    count = min(depth_s, depth_t)
+    return [((i + 1) * depth_s // count - 1, (i + 1) * depth_t // count - 1)
+            for i in range(count)]
 
-    def __init__(self,
-                 expert: dict,
-                 adapter_ratio: float = 0.25,
-                 ffn_adapter_scale: float = 0.5,
-                 init_cfg: Optional[dict] = None) -> None:
-        super().__init__(init_cfg=init_cfg)
-        self.expert = MODELS.build(expert)
-        self.layers = nn.ModuleList(
-            BlockAdapters(self.expert.embed_dims, adapter_ratio,
-                          ffn_adapter_scale) for _ in self.expert.blocks)
-        self.expert.freeze()
 
-    def experts(self) -> Tuple[VisionTransformer]:
-        """The one expert."""
-        return (self.expert, )
-
-    def forward(self, clip: Tensor) -> Tensor:
-        """``(B, 3, F, H, W) -> (B, D)``."""
-        x = self.expert.embed(clip)
-        for adapters, block in zip(self.layers, self.expert.blocks):
-            x = adapters.attend(block, x)
-            x = adapters.feed_forward(block, x)
-        return self.expert.read_out(x)
-
-    def layer_groups(self) -> List[List[nn.Module]]:
-        """Embedding, then depth by depth, for layer-wise learning rates."""
-        groups = self.expert.layer_groups()
-        for group, layer in zip(groups[1:], self.layers):
-            group.append(layer)
-        return groups
+def _check_pairing(pairing: Optional[Sequence[Tuple[int, int]]], depth_s: int,
+                   depth_t: int) -> List[Tuple[int, int]]:
+    if pairing is None:
+        return pair_blocks(depth_s, depth_t)
+    pairs = [tuple(pair) for pair in pairing]
+    last = (depth_s - 1, depth_t - 1)
+    ascending = all(a < c and b < d for (a, b), (c, d) in zip(
+        [(-1, -1)] + pairs, pairs))
+    if not ascending or pairs[-1:] != [last]:
+        raise ValueError(
+            f'pairing={pairs} must ascend in both experts, from (0, 0) at the '
+            f'earliest, and end with {last}, the last block of the spatial '
+            'and of the temporal expert')
+    return pairs
 
 
 def _check_layers(layers: Optional[Sequence[int]],
-                  depth: int) -> Union[range, Sequence[int]]:
+                  count: int) -> Union[range, Sequence[int]]:
     if layers is None:
-        return range(depth)
-    wrong = [i for i in layers if i not in range(depth)]
+        return range(count)
+    wrong = [i for i in layers if i not in range(count)]
     if wrong:
         raise ValueError(f'exchange_layers={list(layers)} names blocks '
-                         f'{wrong}; there are blocks 0 to {depth - 1}')
+                         f'{wrong}; there are blocks 0 to {count - 1}')
     return layers

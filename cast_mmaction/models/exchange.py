@@ -3,16 +3,21 @@
 An exchange is built from the two streams' :class:`TokenSpec` and gives, for a
 pair of token tensors, the pair of residuals to add to them.
 """
-from typing import Optional, Tuple, Union
+from typing import Optional, Sequence, Tuple, Union
 
 import torch
-from mmengine.model import BaseModule
+import torch.nn.functional as F
 from mmaction.registry import MODELS
+from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from .adapters import init_linear
 from .attention import CrossAttention, check_window
 from .expert import TokenSpec
+
+DIRECTIONS = ('t2s', 's2t')
+
+Residuals = Tuple[Optional[Tensor], Optional[Tensor]]
 
 
 class Exchange(BaseModule):
@@ -21,22 +26,118 @@ class Exchange(BaseModule):
     Args:
         spatial: Facts about the first stream.
         temporal: Facts about the second stream.
+        directions: Who hears whom: 't2s' (the spatial stream hears the
+            temporal one), 's2t', or both.
         init_cfg: As in mmengine.
+
+    Raises:
+        ValueError: if a direction is unknown, or there is none.
     """
 
     def __init__(self,
                  spatial: Union[TokenSpec, dict],
                  temporal: Union[TokenSpec, dict],
+                 directions: Sequence[str] = DIRECTIONS,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.spatial, self.temporal = (
             TokenSpec(**spec) if isinstance(spec, dict) else spec
             for spec in (spatial, temporal))
+        if isinstance(directions, str) or not directions or any(
+                x not in DIRECTIONS for x in directions):
+            raise ValueError(f'directions={directions!r}; give a list of one '
+                             f'or both of {DIRECTIONS}')
+        self.directions = tuple(directions)
 
-    def residuals(self, spatial: Tensor,
-                  temporal: Tensor) -> Tuple[Tensor, Tensor]:
-        """``(B, T, P, D)`` of both streams to what is added to each."""
+    def residuals(self, spatial: Tensor, temporal: Tensor) -> Residuals:
+        """``(B, T, P, D)`` of both streams to what is added to each; None for
+        a stream that hears nothing."""
         raise NotImplementedError
+
+    def forward(self,
+                streams: Sequence[Tensor],
+                data_samples: Optional[list] = None
+                ) -> Tuple[Tuple[Tensor, Tensor], dict]:
+        """Works as a neck behind a backbone of two pathways.
+
+        Args:
+            streams: The maps of the pathways, ``(B, C, T, H, W)`` each, of
+                the sizes that ``spatial`` and ``temporal`` state.
+            data_samples: Not used.
+
+        Returns:
+            The maps with the residuals added, in the shapes that came in, and
+            the losses of the neck: none.
+
+        Raises:
+            ValueError: if a map has other sizes than stated.
+        """
+        specs = dict(spatial=self.spatial, temporal=self.temporal)
+        for maps, (name, spec) in zip(streams, specs.items()):
+            expected = (spec.embed_dims, spec.num_steps, *spec.grid)
+            if tuple(maps.shape[1:]) != expected:
+                raise ValueError(
+                    f'{type(self).__name__}: the {name} stream has (channels, '
+                    f'steps, rows, columns) = {tuple(maps.shape[1:])}, its '
+                    f'config states {expected}')
+        # (B, C, T, H, W) -> (B, T, N, C)
+        tokens = (x.flatten(3).permute(0, 2, 3, 1) for x in streams)
+        heard = (
+            x if residual is None else x +
+            residual.permute(0, 3, 1, 2).reshape(x.shape)
+            for x, residual in zip(streams, self.residuals(*tokens)))
+        return tuple(heard), dict()
+
+
+class Resample(nn.Module):
+    """Brings patches of one stream to the places of another.
+
+    Along every axis where the two differ: linear interpolation between the
+    centres of the cells, ends held; towards a coarser axis the kernel widens
+    so that every cell has its share (antialiasing).
+
+    Args:
+        source: Facts about the patches that come in.
+        reader: Facts about the places to bring them to.
+        time: Match the time steps.
+        space: Match the grid.
+    """
+
+    def __init__(self,
+                 source: TokenSpec,
+                 reader: TokenSpec,
+                 time: bool = False,
+                 space: bool = False) -> None:
+        super().__init__()
+        self.grid = source.grid
+        (rows, columns), (to_rows, to_columns) = source.grid, reader.grid
+        self._register('steps', source.num_steps, reader.num_steps, time)
+        self._register('rows', rows, to_rows, space)
+        self._register('columns', columns, to_columns, space)
+
+    def _register(self, name: str, old: int, new: int, wanted: bool) -> None:
+        matrix = None
+        if wanted and old != new:
+            # What the interpolation does to each unit vector: (new, old).
+            matrix = F.interpolate(
+                torch.eye(old)[None, None], (new, old),
+                mode='bilinear',
+                antialias=True)[0, 0]
+        self.register_buffer(name, matrix, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, T, N, D)`` of the source to the ``T``, ``N`` of the reader.
+        """
+        if self.steps is not None:
+            x = torch.einsum('ts,bsnd->btnd', self.steps, x)
+        if self.rows is not None or self.columns is not None:
+            x = x.unflatten(2, self.grid)  # (B, T, h, w, D)
+            if self.rows is not None:
+                x = torch.einsum('hr,btrwd->bthwd', self.rows, x)
+            if self.columns is not None:
+                x = torch.einsum('wc,bthcd->bthwd', self.columns, x)
+            x = x.flatten(2, 3)
+        return x
 
 
 class Positions(nn.Module):
@@ -73,29 +174,47 @@ class Positions(nn.Module):
 
 
 class CrossRead(nn.Module):
-    """One direction: the patches of one stream read those of the other."""
+    """One direction: the patches of one stream read those of the other.
 
-    def __init__(self, embed_dims: int, num_heads: int, window: str,
-                 reader: TokenSpec, source: TokenSpec,
-                 positions: bool) -> None:
+    The window 'time' pairs locations, 'space' pairs time steps; where these
+    do not coincide, the source is brought to the reader's (:class:`Resample`)
+    first. The window 'space_time' pairs nothing.
+
+    Args:
+        embed_dims: Width of the reader's tokens.
+        num_heads: Heads of the attention.
+        window: Which tokens of the source a token reads.
+        reader: Facts about the stream that reads.
+        source: Facts about the stream that is read.
+        positions: Whether queries and keys get learned positions.
+        source_dims: Width of the source's tokens; None for ``embed_dims``.
+    """
+
+    def __init__(self,
+                 embed_dims: int,
+                 num_heads: int,
+                 window: str,
+                 reader: TokenSpec,
+                 source: TokenSpec,
+                 positions: bool,
+                 source_dims: Optional[int] = None) -> None:
         super().__init__()
-        if window == 'space' and reader.num_steps != source.num_steps:
-            raise ValueError(
-                "the window 'space' pairs time steps: the streams have "
-                f'{reader.num_steps} and {source.num_steps}')
-        if window == 'time' and reader.grid != source.grid:
-            raise ValueError("the window 'time' pairs locations: the streams "
-                             f'have grids {reader.grid} and {source.grid}')
-        self.attn = CrossAttention(embed_dims, num_heads, window)
+        check_window(window)
+        self.resample = Resample(
+            source, reader, time=window == 'space', space=window == 'time')
+        self.attn = CrossAttention(embed_dims, num_heads, window, source_dims)
         for module in (self.attn.q, self.attn.kv, self.attn.proj):
             init_linear(module)
-        spec = (window, reader, embed_dims, num_heads)
-        self.query_positions = Positions(*spec) if positions else None
-        spec = (window, source, embed_dims, num_heads)
-        self.key_positions = Positions(*spec) if positions else None
+        self.query_positions = self.key_positions = None
+        if positions:
+            self.query_positions = Positions(window, reader, embed_dims,
+                                             num_heads)
+            self.key_positions = Positions(window, source, source_dims
+                                           or embed_dims, num_heads)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        """``x (B, T, N, D')`` reads ``context (B, T, N, D')``."""
+        """``x (B, T, N, D)`` reads ``context (B, T', N', D')``."""
+        context = self.resample(context)
         if self.query_positions is not None:
             x = self.query_positions(x)
             context = self.key_positions(context)
@@ -109,8 +228,12 @@ class BCAST(Exchange):
     Both streams are projected down to ``D' = ratio * D`` and normalised.
     T2S: every spatial patch reads the temporal tokens; S2T: every temporal
     token reads the spatial patches. GELU and a projection up (zero at the
-    start) give the residuals. Class tokens take no part in the attention and
-    go through the bottleneck alone.
+    start) give the residuals. Class tokens and registers take no part in the
+    attention and go through the bottleneck alone.
+
+    The streams may differ in width, grid and time steps. What a window pairs
+    (locations for 'time', time steps for 'space') is matched by linear
+    interpolation of the stream that is read; see :class:`CrossRead`.
 
     Args:
         ratio: Width D' as a share of the spatial stream's width.
@@ -119,12 +242,12 @@ class BCAST(Exchange):
         s2t_window: Window in which the temporal stream reads: 'space'.
         positions: Whether queries and keys get learned positions (table 8).
         num_heads: Heads of both attentions; None for the spatial stream's.
-        spatial, temporal, init_cfg: See :class:`Exchange`. CAST fills the
-            first two in.
+        spatial, temporal, directions, init_cfg: See :class:`Exchange`. CAST
+            fills the first two in.
 
     Raises:
-        ValueError: if D' is not divisible by the heads, a window is unknown,
-            or the streams do not coincide on the axis that a window pairs.
+        ValueError: if D' is not divisible by the heads, or a window or a
+            direction is unknown.
     """
 
     def __init__(self,
@@ -135,10 +258,9 @@ class BCAST(Exchange):
                  s2t_window: str = 'space',
                  positions: bool = True,
                  num_heads: Optional[int] = None,
+                 directions: Sequence[str] = DIRECTIONS,
                  init_cfg: Optional[dict] = None) -> None:
-        super().__init__(spatial, temporal, init_cfg)
-        check_window(t2s_window)
-        check_window(s2t_window)
+        super().__init__(spatial, temporal, directions, init_cfg)
         dims = int(self.spatial.embed_dims * ratio)
         heads = num_heads or self.spatial.num_heads
         self.act = nn.GELU()
@@ -146,30 +268,38 @@ class BCAST(Exchange):
         self.temporal_down = nn.Linear(self.temporal.embed_dims, dims)
         self.spatial_norm = nn.LayerNorm(dims, eps=1e-6)
         self.temporal_norm = nn.LayerNorm(dims, eps=1e-6)
-        self.t2s = CrossRead(dims, heads, t2s_window, self.spatial,
-                             self.temporal, positions)
-        self.s2t = CrossRead(dims, heads, s2t_window, self.temporal,
-                             self.spatial, positions)
-        self.spatial_up = nn.Linear(dims, self.spatial.embed_dims)
-        self.temporal_up = nn.Linear(dims, self.temporal.embed_dims)
         init_linear(self.spatial_down)
         init_linear(self.temporal_down)
-        init_linear(self.spatial_up, zero=True)
-        init_linear(self.temporal_up, zero=True)
+        t2s, s2t = (x in self.directions for x in DIRECTIONS)
+        self.t2s = CrossRead(dims, heads, t2s_window, self.spatial,
+                             self.temporal, positions) if t2s else None
+        self.s2t = CrossRead(dims, heads, s2t_window, self.temporal,
+                             self.spatial, positions) if s2t else None
+        self.spatial_up = _new_up(dims, self.spatial) if t2s else None
+        self.temporal_up = _new_up(dims, self.temporal) if s2t else None
 
-    def residuals(self, spatial: Tensor,
-                  temporal: Tensor) -> Tuple[Tensor, Tensor]:
-        class_s, patches_s = _split(
+    def residuals(self, spatial: Tensor, temporal: Tensor) -> Residuals:
+        prefix_s, patches_s = split_prefix(
             self.spatial_norm(self.spatial_down(spatial)), self.spatial)
-        class_t, patches_t = _split(
+        prefix_t, patches_t = split_prefix(
             self.temporal_norm(self.temporal_down(temporal)), self.temporal)
-        read_s = torch.cat([class_s, self.t2s(patches_s, patches_t)], dim=2)
-        read_t = torch.cat([class_t, self.s2t(patches_t, patches_s)], dim=2)
-        return (self.spatial_up(self.act(read_s)),
-                self.temporal_up(self.act(read_t)))
+        to_s = to_t = None
+        if self.t2s is not None:
+            read = torch.cat([prefix_s, self.t2s(patches_s, patches_t)], 2)
+            to_s = self.spatial_up(self.act(read))
+        if self.s2t is not None:
+            read = torch.cat([prefix_t, self.s2t(patches_t, patches_s)], 2)
+            to_t = self.temporal_up(self.act(read))
+        return to_s, to_t
 
 
-def _split(x: Tensor, spec: TokenSpec) -> Tuple[Tensor, Tensor]:
-    """Class token, possibly none, and patches."""
-    count = spec.num_prefix_tokens
-    return x[:, :, :count], x[:, :, count:]
+def _new_up(dims: int, spec: TokenSpec) -> nn.Linear:
+    up = nn.Linear(dims, spec.embed_dims)
+    init_linear(up, zero=True)
+    return up
+
+
+def split_prefix(x: Tensor, spec: TokenSpec) -> Tuple[Tensor, Tensor]:
+    """Class token and registers, possibly none, and patches."""
+    return (x[:, :, :spec.num_prefix_tokens],
+            x[:, :, spec.num_prefix_tokens:])

@@ -5,6 +5,8 @@ from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ..checkpoints import mark_frozen
+
 
 class TokenSpec(NamedTuple):
     """What another module must know of a token tensor ``(B, T, P, D)``.
@@ -108,6 +110,7 @@ class Expert(BaseModule):
         """Freezes all but the read-out norm."""
         self.requires_grad_(False)
         self.norm.requires_grad_(True)
+        mark_frozen(self)
 
     def layer_groups(self) -> List[List[nn.Module]]:
         """Embedding, then block by block: for layer-wise learning rates."""

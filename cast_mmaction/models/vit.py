@@ -7,7 +7,7 @@ from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from ..checkpoints import load_pretrained
-from .attention import SelfAttention
+from .attention import SelfAttention, Window
 from .expert import Expert, TokenSpec, grid_of, num_steps
 
 ARCHS = {
@@ -24,17 +24,21 @@ class QuickGELU(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two Linears with an activation between."""
+    """Two Linears with an activation, and perhaps a dropout, between."""
 
-    def __init__(self, embed_dims: int, hidden_dims: int,
-                 act: Type[nn.Module]) -> None:
+    def __init__(self,
+                 embed_dims: int,
+                 hidden_dims: int,
+                 act: Type[nn.Module],
+                 dropout: float = 0.) -> None:
         super().__init__()
         self.fc1 = nn.Linear(embed_dims, hidden_dims)
         self.act = act()
+        self.dropout = nn.Dropout(dropout)
         self.fc2 = nn.Linear(hidden_dims, embed_dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.act(self.fc1(x)))
+        return self.fc2(self.dropout(self.act(self.fc1(x))))
 
 
 class Block(nn.Module):
@@ -48,7 +52,7 @@ class Block(nn.Module):
         norm_eps: Epsilon of both LayerNorms.
     """
 
-    def __init__(self, embed_dims: int, num_heads: int, window: str,
+    def __init__(self, embed_dims: int, num_heads: int, window: Window,
                  act: Type[nn.Module], norm_eps: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(embed_dims, eps=norm_eps)
@@ -56,7 +60,7 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(embed_dims, eps=norm_eps)
         self.mlp = MLP(embed_dims, 4 * embed_dims, act)
 
-    def attend(self, x: Tensor, window: Optional[str] = None) -> Tensor:
+    def attend(self, x: Tensor, window: Optional[Window] = None) -> Tensor:
         """``MHSA(LN(x))``, no residual; another window on request."""
         return self.attn(self.norm1(x), window)
 
@@ -118,12 +122,18 @@ class CLIPEmbedding(nn.Module):
             scale * torch.randn(1 + num_patches, embed_dims))
         self.norm = nn.LayerNorm(embed_dims, eps=norm_eps)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """``(B, 3, T, H, W) -> (B, T, 1+N, D)``."""
+    def forward(self,
+                frames: Tensor,
+                time_positions: Optional[Tensor] = None) -> Tensor:
+        """``(B, 3, T, H, W) -> (B, T, 1+N, D)``; positions in time,
+        ``(T, D)``, are added before the norm."""
         x = self.patch_embed(frames)
         class_token = self.class_token.to(x.dtype).expand(
             *x.shape[:2], 1, -1)
-        return self.norm(torch.cat([class_token, x], dim=2) + self.positions)
+        x = torch.cat([class_token, x], dim=2) + self.positions
+        if time_positions is not None:
+            x = x + time_positions[:, None]
+        return self.norm(x)
 
 
 class TubeletEmbedding(nn.Module):
@@ -185,7 +195,7 @@ class VisionTransformer(Expert):
                  act: Type[nn.Module],
                  pretrained: Optional[str] = None,
                  init_cfg: Optional[dict] = None) -> None:
-        arch = _check_arch(arch)
+        arch = check_arch(arch)
         spec = TokenSpec(
             arch['embed_dims'],
             arch['num_heads'],
@@ -248,10 +258,13 @@ class CLIPExpert(VisionTransformer):
         self.embedding = CLIPEmbedding(self.embed_dims, patch_size,
                                        self.spec.num_patches, self.norm_eps)
 
-    def embed(self, clip: Tensor) -> Tensor:
+    def embed(self,
+              clip: Tensor,
+              time_positions: Optional[Tensor] = None) -> Tensor:
         self._check_clip(clip)
         return self.embedding(
-            clip[:, :, self.frame_stride - 1::self.frame_stride])
+            clip[:, :, self.frame_stride - 1::self.frame_stride],
+            time_positions)
 
 
 @MODELS.register_module()
@@ -290,7 +303,12 @@ class VideoMAEExpert(VisionTransformer):
                                           self.spec.num_patches)
 
 
-def _check_arch(arch: Union[str, dict]) -> dict:
+def check_arch(arch: Union[str, dict]) -> dict:
+    """The sizes of a named architecture, or a dict of them.
+
+    Raises:
+        ValueError: naming the architectures or the sizes there are.
+    """
     if isinstance(arch, str):
         if arch not in ARCHS:
             raise ValueError(f'unknown arch {arch!r}; use one of '

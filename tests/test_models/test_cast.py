@@ -189,16 +189,6 @@ def test_checkpointing_changes_nothing():
             assert torch.equal(a.grad, b.grad), name
 
 
-def test_experts_of_unequal_depth_are_refused():
-    with pytest.raises(ValueError, match='equally deep'):
-        MODELS.build(
-            dict(
-                type='CAST',
-                spatial=dict(type='CLIPExpert', arch=TINY),
-                temporal=dict(
-                    type='VideoMAEExpert', arch=dict(TINY, num_layers=3))))
-
-
 @pytest.mark.parametrize('training, giga', [(False, 390.5), (True, 382.6)])
 def test_multiply_adds(training, giga):
     # Training leaves out the last feed-forward of unread spatial patches.

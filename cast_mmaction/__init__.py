@@ -4,10 +4,13 @@ Importing this package is enough: it checks the host's versions, makes up for
 what the host lacks (see :mod:`cast_mmaction.compat`) and registers every
 model, data set, metric and hook of the project in MMAction2's registries.
 """
-from . import compat
+from . import host
 from .version import __version__
 
-compat.check_host()
+host.check()
+
+from . import compat  # noqa: E402
+
 compat.apply()
 
 # Each package's own __init__ imports its modules, and so registers them.
@@ -20,5 +23,5 @@ from . import visualization  # noqa: E402
 
 __all__ = [
     '__version__', 'checkpoints', 'compat', 'datasets', 'engine',
-    'evaluation', 'models', 'visualization'
+    'evaluation', 'host', 'models', 'visualization'
 ]

@@ -8,68 +8,16 @@ its test can go.
 import functools
 import sys
 import warnings
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List
 
 import torch
-from packaging.specifiers import SpecifierSet
 
-HOSTS = {'mmaction2': '==1.2.0', 'mmengine': '~=0.10.7'}
-MMCV = '>=2.0.1,<2.2'
+from .host import installed
 
 _remedies: List[Callable[[], bool]] = []
 _applied: Dict[str, bool] = {}
-
-
-def installed(package: str) -> Optional[str]:
-    """The installed version of a distribution, None if there is none."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def host_problem() -> Optional[str]:
-    """Why the host cannot be used and the command that mends it, or None."""
-    for package, wanted in HOSTS.items():
-        found = installed(package)
-        if found is None or found not in SpecifierSet(wanted):
-            return (f'{package}{wanted} is needed, {found or "none"} is '
-                    f"installed. Run: pip install '{package}{wanted}'")
-    found = {name: installed(name) for name in ('mmcv', 'mmcv-lite')}
-    found = {name: number for name, number in found.items() if number}
-    if not found:
-        return ('mmcv is missing; its light edition is enough. '
-                f"Run: pip install 'mmcv-lite{MMCV}'")
-    for name, number in found.items():
-        if number not in SpecifierSet(MMCV):
-            # Both editions own the folder `mmcv`: never one over the other.
-            return (f'{name} {number} is installed, MMAction2 takes {MMCV}. '
-                    f'Run: pip uninstall -y {" ".join(found)} && '
-                    f"pip install 'mmcv-lite{MMCV}'")
-    try:
-        import cv2  # noqa: F401
-    except ImportError as error:
-        return (f'OpenCV cannot be imported ({error}). On a machine without '
-                'graphics, run: pip uninstall -y opencv-python '
-                'opencv-contrib-python && pip install '
-                'opencv-contrib-python-headless')
-    return None
-
-
-def check_host() -> None:
-    """Stop before MMAction2 is imported if it cannot work.
-
-    Raises:
-        ImportError: If MMAction2, MMEngine or mmcv is missing or has another
-            version than this package was written for; the message holds the
-            command to run.
-    """
-    problem = host_problem()
-    if problem:
-        raise ImportError(f'cast_mmaction: {problem}')
 
 
 def remedy(function: Callable[[], bool]) -> Callable[[], bool]:
@@ -211,14 +159,18 @@ def accumulation_in_auto_scale_lr() -> bool:
     @functools.wraps(original)
     def scale_lr(self, optim_wrapper, auto_scale_lr=None) -> None:
         cfg = dict(auto_scale_lr or {})
-        if cfg.pop('count_accumulation', False) and cfg.get('enable'):
-            times = optim_wrapper._accumulative_counts
-            self.logger.info(
-                f'auto_scale_lr: {times} batch(es) make an optimizer step, so '
-                f'the base of {cfg["base_batch_size"]} is '
-                f'{cfg["base_batch_size"] / times:g} a batch')
-            cfg['base_batch_size'] /= times
-        original(self, optim_wrapper, cfg or None)
+        if not (cfg.pop('count_accumulation', False) and cfg.get('enable')):
+            return original(self, optim_wrapper, auto_scale_lr)
+        times = optim_wrapper._accumulative_counts
+        cfg['base_batch_size'] /= times
+        self.logger.info(f'auto_scale_lr: {times} batches make an optimizer '
+                         'step, the base batch size is divided by that')
+        groups = optim_wrapper.optimizer.param_groups
+        before = groups[-1]['lr']
+        original(self, optim_wrapper, cfg)
+        if optim_wrapper.base_param_settings:  # what the log calls base_lr
+            ratio = groups[-1]['lr'] / before
+            optim_wrapper.base_param_settings['lr'] *= ratio
 
     Runner.scale_lr = scale_lr
     return True

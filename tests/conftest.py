@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 from mmengine.registry import init_default_scope
 
+import cast_mmaction  # noqa: F401  (before any test imports the host)
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

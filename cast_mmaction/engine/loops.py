@@ -6,34 +6,59 @@ import torch
 from mmaction.registry import LOOPS
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, TestLoop, ValLoop
+from torch import autocast
 from torch.utils.data import Sampler
 
 
 @LOOPS.register_module()
 class ResumableEpochLoop(EpochBasedTrainLoop):
-    """MMEngine's epochs, which can also be continued in their middle.
+    """MMEngine's epochs, made of whole steps, which can be continued inside.
+
+    With gradient accumulation the batches that do not fill the last optimizer
+    step of an epoch are left out (other ones in every epoch), so that an
+    epoch's checkpoint holds all that was learnt.
 
     An epoch that :class:`PreemptionHook` has interrupted goes on with its
     next batch, without decoding those that are done. If the number of
     batches has changed since (another number of processes), it starts again.
 
     Args:
-        args, kwargs: Those of :class:`mmengine.runner.EpochBasedTrainLoop`.
+        runner (Runner): The runner of the training.
+        dataloader (DataLoader or dict): The training data.
+        max_epochs (int): Length of the training.
+        kwargs: See :class:`mmengine.runner.EpochBasedTrainLoop`.
+
+    Raises:
+        ValueError: If an epoch is shorter than one optimizer step.
     """
+
+    def __init__(self, runner, dataloader, max_epochs: int, **kwargs) -> None:
+        super().__init__(runner, dataloader, max_epochs, **kwargs)
+        wrapper = runner.optim_wrapper
+        accumulation = wrapper.get('accumulative_counts', 1) if isinstance(
+            wrapper, dict) else wrapper._accumulative_counts
+        batches = len(self.dataloader)
+        if batches < accumulation:
+            raise ValueError(
+                f'an epoch has {batches} batches, an optimizer step takes '
+                f'{accumulation}: lower optim_wrapper.accumulative_counts')
+        batch_sampler = self.dataloader.batch_sampler
+        self._part = _Part(batch_sampler.sampler)
+        if batches % accumulation:
+            whole = batches - batches % accumulation
+            self._part.stop = whole * batch_sampler.batch_size
+        batch_sampler.sampler = self._part
+        self._max_iters = self._max_epochs * len(self.dataloader)
 
     def run_epoch(self) -> None:
         """Train the batches of this epoch that are still to be done."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         done = self._batches_done()
-        sampler_owner = self.dataloader.batch_sampler
-        sampler = sampler_owner.sampler
-        sampler_owner.sampler = _Rest(sampler, done * sampler_owner.batch_size)
-        try:
-            for idx, batch in enumerate(self.dataloader, start=done):
-                self.run_iter(idx, batch)
-        finally:
-            sampler_owner.sampler = sampler
+        self._part.start = done * self.dataloader.batch_sampler.batch_size
+        for idx, batch in enumerate(self.dataloader, start=done):
+            self.run_iter(idx, batch)
+        self._part.start = 0
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
@@ -51,18 +76,19 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         return record['done']
 
 
-class _Rest(Sampler):
-    """What a sampler gives after its first ``start`` indices."""
+class _Part(Sampler):
+    """The indices of a sampler from ``start`` up to ``stop``."""
 
-    def __init__(self, sampler: Sampler, start: int) -> None:
+    def __init__(self, sampler: Sampler) -> None:
         self.sampler = sampler
-        self.start = start
+        self.start = 0
+        self.stop = len(sampler)
 
     def __iter__(self) -> Iterator:
-        return islice(iter(self.sampler), self.start, None)
+        return islice(iter(self.sampler), self.start, self.stop)
 
     def __len__(self) -> int:
-        return len(self.sampler)
+        return self.stop  # also of a part: an epoch keeps its length
 
 
 def training_precision(cfg) -> Optional[torch.dtype]:
@@ -96,7 +122,7 @@ class _TrainingPrecision:
         forward = model.forward
 
         def in_precision(*args, **kwargs):
-            with torch.autocast('cuda', dtype):
+            with autocast('cuda', dtype):
                 return forward(*args, **kwargs)
 
         model.forward = in_precision

@@ -52,9 +52,10 @@ class WarmupCosineLR(_ParamScheduler):
         if begin != 0 or end == INF:
             raise ValueError('WarmupCosineLR spans the whole training: begin '
                              f'must be 0 and end known, got {begin}, {end}')
-        if not 0 <= warmup < end:
+        if not 0 <= warmup <= end:
             raise ValueError(
-                f'a warm-up of {warmup} does not fit into {end} iterations')
+                f'a warm-up of {warmup} iterations does not fit into a '
+                f'training of {end}: lower warmup in param_scheduler')
         # A plain torch optimizer, or a wrapper that counts its iterations.
         self.accumulation = getattr(optimizer, '_accumulative_counts', 1)
         self.warmup_steps = warmup // self.accumulation

@@ -1,0 +1,214 @@
+"""Every test named ``..._defect`` fails once the host is mended; then the
+remedy in compat.py can go, and its tests with it."""
+import inspect
+import subprocess
+import sys
+
+import mmaction
+import numpy as np
+import pytest
+import torch
+from mmaction.datasets.transforms import ColorJitter
+from mmaction.models.heads import TSNHead
+from mmaction.structures import ActionDataSample
+from mmengine.runner import Runner
+
+from cast_mmaction import compat
+from cast_mmaction.host import installed
+from tests.toy import toy_config
+
+QUIET = 'import warnings; warnings.simplefilter("ignore"); '
+
+
+def host(code: str) -> str:
+    """What a line of Python ends with where cast_mmaction is not imported."""
+    run = subprocess.run([sys.executable, '-c', QUIET + code],
+                         capture_output=True,
+                         text=True)
+    return run.stderr.strip().splitlines()[-1] if run.returncode else ''
+
+
+def plugin(code: str) -> str:
+    """The same where it is."""
+    return host('import cast_mmaction; ' + code)
+
+
+def test_applied_once():
+    assert compat.apply() == compat.apply()
+    assert set(compat.apply()) == {x.__name__ for x in compat._remedies}
+
+
+# mmaction.models.localizers.drn
+
+
+def test_missing_drn_defect():
+    assert 'localizers.drn' in host('import mmaction.models')
+
+
+def test_the_wheel_can_be_imported():
+    assert plugin('import mmaction.models, mmaction.apis') == ''
+
+
+def test_the_stand_in_says_what_it_is():
+    from mmaction.models.localizers import DRN
+    with pytest.raises(ImportError, match='from source'):
+        DRN()
+
+
+def test_a_source_install_is_left_alone(tmp_path, monkeypatch):
+    (tmp_path / 'models/localizers/drn').mkdir(parents=True)
+    monkeypatch.setattr(mmaction, '__file__', str(tmp_path / '__init__.py'))
+    monkeypatch.delitem(sys.modules, 'mmaction.models.localizers.drn')
+    assert compat.missing_drn() is False
+
+
+def test_importlib_metadata_defect():
+    """Fails once MMAction2 does without; then setup.cfg can, too."""
+    from mmaction.utils import dependency
+    assert 'from importlib_metadata import' in inspect.getsource(dependency)
+
+
+# mmcv-lite
+
+
+def test_mmcv_lite_warning_defect():
+    code = 'warnings.simplefilter("error"); import mmcv.cnn'
+    if installed('mmcv-lite') is None:
+        pytest.skip('the full mmcv is installed')
+    assert 'MultiScaleDeformableAttention' in host(code)
+
+
+# distributed training without a GPU
+
+DDP = ('import os; os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0",'
+       ' MASTER_ADDR="127.0.0.1", MASTER_PORT="0"); '
+       'from mmengine.dist import init_dist; init_dist("pytorch"); '
+       'import torch; from mmengine.model import MMDistributedDataParallel; '
+       'MMDistributedDataParallel(torch.nn.Linear(1, 1), device_ids=[1])')
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='about CPU machines')
+def test_ddp_without_gpu_defect():
+    assert 'NVIDIA' in host(DDP) or 'CUDA' in host(DDP)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='about CPU machines')
+def test_ddp_on_the_cpu():
+    assert plugin(DDP) == ''
+
+
+# bfloat16
+
+
+def head_and_scores():
+    head = TSNHead(num_classes=3, in_channels=4)
+    samples = [ActionDataSample().set_gt_label(x) for x in (0, 2)]
+    return head, torch.rand(2, 3, dtype=torch.bfloat16), samples
+
+
+def original(method):
+    return inspect.unwrap(method)
+
+
+@pytest.mark.parametrize('name', ['loss_by_feat', 'predict_by_feat'])
+def test_bfloat16_scores_defect(name):
+    head, scores, samples = head_and_scores()
+    with pytest.raises(TypeError, match='BFloat16'):
+        original(getattr(TSNHead, name))(head, scores, samples)
+        samples[0].pred_score.numpy()
+
+
+def test_bfloat16_scores():
+    head, scores, samples = head_and_scores()
+    assert head.loss_by_feat(scores, samples)['loss_cls'].dtype == \
+        torch.float32
+    head.average_clips = 'prob'
+    predicted = head.predict_by_feat(scores, samples)
+    assert predicted[0].pred_score.numpy().dtype == np.float32
+
+
+@pytest.fixture
+def amp(monkeypatch):
+    """AmpOptimWrapper, which asserts a GPU."""
+    from mmengine.optim import AmpOptimWrapper
+    from mmengine.optim.optimizer import amp_optimizer_wrapper as module
+    monkeypatch.setattr(module, 'is_cuda_available', lambda: True)
+    monkeypatch.setattr(torch.cuda.amp.common, 'amp_definitely_not_available',
+                        lambda: False)
+    monkeypatch.setattr(
+        module, 'GradScaler',
+        lambda *args, enabled=True, **kwargs: ('scaler', enabled))
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.)
+    return lambda init, **kwargs: init(
+        wrapper := object.__new__(AmpOptimWrapper),
+        optimizer=optimizer,
+        **kwargs) or wrapper
+
+
+def test_bfloat16_scaler_defect(amp):
+    from mmengine.optim import AmpOptimWrapper
+    wrapper = amp(original(AmpOptimWrapper.__init__), dtype='bfloat16')
+    assert wrapper.loss_scaler == ('scaler', True)
+
+
+@pytest.mark.parametrize('dtype, scaled', [('bfloat16', False),
+                                           (torch.bfloat16, False),
+                                           ('float16', True), (None, True)])
+def test_bfloat16_is_not_scaled(amp, dtype, scaled):
+    from mmengine.optim import AmpOptimWrapper
+    wrapper = amp(AmpOptimWrapper.__init__, dtype=dtype)
+    assert wrapper.loss_scaler == ('scaler', scaled)
+
+
+# the learning rate with accumulation
+
+
+def scaled_lr(tmp_path, scale_lr, **changes):
+    cfg = toy_config(
+        tmp_path, **{
+            'optim_wrapper.accumulative_counts': 6,
+            'auto_scale_lr.base_batch_size': 8
+        }, **changes)
+    runner = Runner.from_cfg(cfg)
+    wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    scale_lr(runner, wrapper, runner.auto_scale_lr)
+    return wrapper.optimizer.param_groups[-1]['lr']
+
+
+def test_accumulation_in_auto_scale_lr_defect(tmp_path):
+    lr = scaled_lr(tmp_path, original(Runner.scale_lr))
+    assert lr == pytest.approx(1e-2 * 4 / 8)
+
+
+def test_accumulation_counts(tmp_path):
+    lr = scaled_lr(tmp_path, Runner.scale_lr)
+    assert lr == pytest.approx(1e-2 * 4 * 6 / 8)
+
+
+@pytest.mark.parametrize('off, factor', [('count_accumulation', 4 / 8),
+                                         ('enable', 1)])
+def test_other_configs_keep_their_meaning(tmp_path, off, factor):
+    lr = scaled_lr(tmp_path, Runner.scale_lr, **{f'auto_scale_lr.{off}': False})
+    assert lr == pytest.approx(1e-2 * factor)
+
+
+# ColorJitter
+
+
+def test_color_jitter_hue_defect():
+    code = ('import numpy as np; '
+            'from mmaction.datasets.transforms import ColorJitter; '
+            'ColorJitter.adjust_hue(np.zeros((1, 1, 3), np.float32), -0.1)')
+    assert 'OverflowError' in host(code)
+
+
+def test_color_jitter_hue():
+    img = np.random.default_rng(0).uniform(0, 255, (8, 8, 3))
+    img = img.astype(np.float32)
+    turned = ColorJitter.adjust_hue(img, -0.3)
+    assert turned.dtype == np.float32 and not np.allclose(turned, img, atol=9)
+    back = ColorJitter.adjust_hue(turned, 0.3)
+    assert np.abs(back - img).mean() < 6
+    red = np.array([[[255, 0, 0]]], np.float32)
+    green = ColorJitter.adjust_hue(red, 60 / 255)
+    assert green.tolist() == [[[0, 255, 0]]]

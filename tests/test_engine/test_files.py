@@ -1,0 +1,24 @@
+import pytest
+
+from cast_mmaction.engine import whole_file
+
+
+def test_appears_whole(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_text('old')
+    with whole_file(path) as temporary:
+        temporary.write_text('new')
+        assert path.read_text() == 'old'
+    assert path.read_text() == 'new'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_text('old')
+    with pytest.raises(KeyboardInterrupt):
+        with whole_file(path) as temporary:
+            temporary.write_text('ne')
+            raise KeyboardInterrupt
+    assert path.read_text() == 'old'
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,128 @@
+"""A training that takes a second: a toy model, its data and a config."""
+from itertools import count
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from mmaction.registry import DATASETS, METRICS, MODELS
+from mmengine.config import Config
+from mmengine.evaluator import BaseMetric
+from mmengine.model import BaseModel
+from torch import nn
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = 24
+_runs = count()
+
+
+@DATASETS.register_module()
+class ToyDataset(torch.utils.data.Dataset):
+    """24 vectors of 8 numbers; the class is where the largest of 3 is."""
+
+    metainfo = dict(name='toy')
+
+    def __init__(self, poison: int = -1) -> None:
+        self.poison = poison  # the index of a sample without a finite loss
+
+    def __len__(self) -> int:
+        return SAMPLES
+
+    def __getitem__(self, index: int) -> dict:
+        x = torch.randn(8, generator=torch.Generator().manual_seed(index))
+        label = x[:3].argmax()
+        return dict(inputs=x * float('nan') if index == self.poison else x,
+                    labels=label)
+
+
+@MODELS.register_module()
+class ToyModel(BaseModel):
+    """Two linear layers; `layer_groups` as backbones have them."""
+
+    def __init__(self, dropout: float = 0., width: int = 16) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(
+            nn.Linear(8, width), nn.GELU(), nn.LayerNorm(width))
+        self.backbone.layer_groups = lambda: [[self.backbone[0]],
+                                              [self.backbone[2]]]
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(width, 3)
+
+    def init_weights(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        for parameter in self.parameters():
+            if parameter.ndim == 2:
+                nn.init.normal_(parameter, 0, 0.3, generator=generator)
+
+    def forward(self, inputs, labels, mode='tensor'):
+        scores = self.head(self.dropout(self.backbone(inputs)))
+        if mode == 'loss':
+            return dict(loss_cls=F.cross_entropy(scores, labels))
+        return [dict(hit=x) for x in (scores.argmax(1) == labels)]
+
+
+@METRICS.register_module()
+class ToyAccuracy(BaseMetric):
+    """`acc/top1`."""
+    default_prefix = 'acc'
+
+    def process(self, data_batch, data_samples) -> None:
+        self.results += [float(x['hit']) for x in data_samples]
+
+    def compute_metrics(self, results) -> dict:
+        return dict(top1=sum(results) / len(results))
+
+
+def toy_config(work_dir,
+               batch: int = 4,
+               epochs: int = 3,
+               without: str = '',
+               **changes) -> Config:
+    """The config of a toy training, without one of the default hooks.
+
+    ``changes`` are what ``--cfg-options`` takes.
+    """
+    loader = dict(
+        batch_size=batch,
+        num_workers=0,
+        collate_fn=dict(type='default_collate'),
+        dataset=dict(type='ToyDataset'),
+        sampler=dict(type='DefaultSampler', shuffle=True))
+    cfg = Config.fromfile(ROOT / 'configs/_base_/default_runtime.py')
+    cfg.merge_from_dict(
+        Config.fromfile(ROOT / 'configs/_base_/schedules/adamw_70e.py')
+        ._cfg_dict.to_dict())
+    cfg.merge_from_dict(
+        dict(
+            custom_imports=dict(imports=['cast_mmaction', 'tests.toy']),
+            work_dir=str(work_dir),
+            # Runs of one name share a message hub, and start within a second.
+            experiment_name=f'toy-{next(_runs)}',
+            model=dict(type='ToyModel'),
+            train_dataloader=loader,
+            val_dataloader=dict(loader, sampler=dict(type='DefaultSampler')),
+            val_evaluator=dict(type='ToyAccuracy'),
+            test_dataloader=dict(loader, sampler=dict(type='DefaultSampler')),
+            test_evaluator=dict(type='ToyAccuracy'),
+            train_cfg=dict(max_epochs=epochs, val_interval=1),
+            auto_scale_lr=dict(base_batch_size=4),
+            default_hooks=dict(logger=dict(interval=1)),
+            log_level='WARNING'))
+    cfg.param_scheduler[0].warmup = 1
+    cfg.optim_wrapper.optimizer.lr = 1e-2
+    cfg.default_hooks.pop(without, None)
+    cfg.merge_from_dict(changes)
+    return cfg
+
+
+def weights(path) -> dict:
+    """The model of a checkpoint, loaded as plain data."""
+    return torch.load(path, weights_only=True)['state_dict']
+
+
+def assert_same(left: dict, right: dict, **tolerance) -> None:
+    """Two state dicts are equal, to the bit if no tolerance is given."""
+    tolerance = tolerance or dict(rtol=0, atol=0)
+    assert left.keys() == right.keys()
+    for key in left:
+        torch.testing.assert_close(
+            left[key], right[key], **tolerance, msg=lambda m: f'{key}: {m}')

@@ -12,7 +12,8 @@ from .rename import CheckpointError, StateDict
 # Which tables are laid out over what: 'time' steps, or the patches of a
 # frame in 'space', row by row, with the given number of tokens before them.
 POSITION_TABLES: List[Tuple[str, Tuple[str, int]]] = [
-    (r'(.+\.)?embedding\.positions', ('space', 1)),  # CLIP
+    (r'(.+\.)?embedding\.positions', ('space', 1)),  # CLIP, TimeSformer
+    (r'(.+\.)?time_positions', ('time', 0)),  # TimeSformer, AIM, EVL
     (r'(.+\.)?(query|key)_positions\.time', ('time', 0)),  # B-CAST
     (r'(.+\.)?(query|key)_positions\.space', ('space', 0)),
 ]

@@ -1,15 +1,20 @@
 """The models: mathematics that knows nothing of datasets or runners."""
-from .adapters import AdaptedExpert
+from .adapted import AdaptedExpert
+from .aim import AIM
 from .baseline_exchanges import CrossAttentionExchange, Lateral
 from .blending import VerbNounBlending
-from .cast import CAST
+from .cast import CAST, AdaptedExpert
+from .evl import EVL
 from .exchange import BCAST
-from .heads import CASTHead, VerbNounHead
+from .heads import CASTHead, LinearHead, VerbNounHead
+from .space_time_vit import SpaceTimeViT
+from .st_adapter import STAdapter
 from .timm_expert import TimmExpert
 from .vit import CLIPExpert, VideoMAEExpert
 
 __all__ = [
-    'AdaptedExpert', 'BCAST', 'CAST', 'CASTHead', 'CLIPExpert',
-    'CrossAttentionExchange', 'Lateral', 'TimmExpert', 'VerbNounBlending',
-    'VerbNounHead', 'VideoMAEExpert'
+    'AIM', 'AdaptedExpert', 'BCAST', 'CAST', 'CASTHead', 'CLIPExpert',
+    'CrossAttentionExchange', 'EVL', 'Lateral', 'LinearHead', 'STAdapter',
+    'SpaceTimeViT', 'TimmExpert', 'VerbNounBlending', 'VerbNounHead',
+    'VideoMAEExpert'
 ]

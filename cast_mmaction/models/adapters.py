@@ -1,5 +1,5 @@
 """Small trained modules beside frozen blocks."""
-from typing import Optional
+from typing import Optional, Tuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -119,23 +119,11 @@ class BlockAdapters(nn.Module):
         self.ffn = Adapter(embed_dims, ratio)
 
     def attend(self, block: Block, x: Tensor) -> Tensor:
-        """``Y = X + A + ADAP(A)`` with ``A = MHSA(LN(X))``."""
+        """``A + ADAP(A)`` with ``A = MHSA(LN(X))``, no residual."""
         a = block.attend(x)
-        return x + a + self.attn(a)
+        return a + self.attn(a)
 
-    def feed_forward(self, block: Block, x: Tensor) -> Tensor:
-        """``X' = B + FFN(LN(B)) + s * ADAP(LN(B))``."""
+    def feed_forward(self, block: Block, x: Tensor) -> Tuple[Tensor, Tensor]:
+        """``FFN(LN(B)) + s * ADAP(LN(B))``, no residual, and ``LN(B)``."""
         out, normed = block.feed_forward(x)
-        return x + out + self.ffn_scale * self.ffn(normed)
-
-
-class NoAdapters(nn.Module):
-    """A block as it is, in the form of :class:`BlockAdapters`."""
-
-    def attend(self, block: Block, x: Tensor) -> Tensor:
-        """``Y = X + MHSA(LN(X))``."""
-        return x + block.attend(x)
-
-    def feed_forward(self, block: Block, x: Tensor) -> Tensor:
-        """``X' = B + FFN(LN(B))``."""
-        return x + block.feed_forward(x)[0]
+        return out + self.ffn_scale * self.ffn(normed), normed

@@ -7,6 +7,7 @@ from typing import Callable, Dict
 
 import torch
 
+from .peers import PEER_CONVERTERS, convert_timesformer
 from .rename import (CheckpointError, Rules, StateDict, rename, reverse,
                      with_prefix)
 
@@ -174,8 +175,9 @@ def split_qkv_bias(state_dict: StateDict) -> StateDict:
         if key.startswith('backbone.temporal.') and key.endswith('qkv.bias'):
             stem = key[:-len('qkv.bias')]
             q, _, v = split.pop(key).chunk(3)
-            # Of their own: a slice would be saved with the whole.
-            split[f'{stem}q_bias'], split[f'{stem}v_bias'] = q.clone(), v.clone()
+            # Copies: a slice would be saved with the whole.
+            split[f'{stem}q_bias'] = q.clone()
+            split[f'{stem}v_bias'] = v.clone()
     return split
 
 
@@ -193,8 +195,11 @@ def convert_videomae(state_dict: StateDict) -> StateDict:
 
 
 def convert_mmaction(state_dict: StateDict) -> StateDict:
-    """MMAction2's recognizer -> ``Recognizer3D`` of ``VideoMAEExpert`` and
-    the same head."""
+    """MMAction2's recognizer of VideoMAE or TimeSformer -> ``Recognizer3D`` of
+    ``VideoMAEExpert`` or ``SpaceTimeViT``, with a classifier of the same name.
+    """
+    if any('transformer_layers.' in key for key in state_dict):
+        return convert_timesformer(state_dict)
     if not any(key.startswith('backbone.') for key in state_dict):
         state_dict = {f'backbone.{k}': v for k, v in state_dict.items()}
     return rename(join_qkv_bias(state_dict), MMACTION_VIDEOMAE_RULES)
@@ -230,6 +235,7 @@ CONVERTERS: Dict[str, Callable[[StateDict], StateDict]] = {
     'clip': convert_clip,
     'mmaction': convert_mmaction,
     'videomae': convert_videomae,
+    **PEER_CONVERTERS,
 }
 REVERTERS: Dict[str, Callable[[StateDict], StateDict]] = {'cast': revert_cast}
 

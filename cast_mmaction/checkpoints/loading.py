@@ -109,12 +109,32 @@ def load_pretrained(expert: nn.Module, pretrained: str, source: str) -> None:
 
     Args:
         expert: The module to fill.
+        pretrained: See :func:`read_pretrained`.
+        source: See :func:`read_pretrained`.
+
+    Raises:
+        CheckpointError: naming the file and the keys that do not fit.
+    """
+    load_strictly(expert, read_pretrained(expert, pretrained, source),
+                  pretrained, ALLOWED_MISSING.get(source, frozenset()))
+
+
+def read_pretrained(expert: nn.Module, pretrained: str,
+                    source: str) -> StateDict:
+    """Reads weights for an expert.
+
+    Args:
+        expert: The module that they are for.
         pretrained: A file; for the source 'clip' also an open_clip tag.
         source: Name of the converter, see ``convert``. Files in this
             package's own layout are taken as well.
 
+    Returns:
+        Tensors under the expert's names.
+
     Raises:
-        CheckpointError: naming the file and the keys that do not fit.
+        CheckpointError: naming the file and the keys that the source does
+            not have.
     """
     if source == 'clip' and not Path(pretrained).exists():
         state_dict = _open_clip_state_dict(expert, pretrained)
@@ -122,11 +142,10 @@ def load_pretrained(expert: nn.Module, pretrained: str, source: str) -> None:
         state_dict = read_state_dict(pretrained)
     try:
         check_fixed_positions(expert, state_dict)
-        converted = own_layout(state_dict) or convert(state_dict, source)
+        return own_layout(state_dict) or own_layout(
+            convert(state_dict, source))
     except CheckpointError as error:
         raise CheckpointError(f'{pretrained}: {error}') from None
-    load_strictly(expert, converted, pretrained,
-                  ALLOWED_MISSING.get(source, frozenset()))
 
 
 def own_layout(state_dict: StateDict) -> StateDict:

@@ -3,7 +3,7 @@ from .adapted import AdaptedExpert
 from .aim import AIM
 from .baseline_exchanges import CrossAttentionExchange, Lateral
 from .blending import VerbNounBlending
-from .cast import CAST, AdaptedExpert
+from .cast import CAST
 from .evl import EVL
 from .exchange import BCAST
 from .heads import CASTHead, LinearHead, VerbNounHead

@@ -127,3 +127,15 @@ class BlockAdapters(nn.Module):
         """``FFN(LN(B)) + s * ADAP(LN(B))``, no residual, and ``LN(B)``."""
         out, normed = block.feed_forward(x)
         return out + self.ffn_scale * self.ffn(normed), normed
+
+
+class NoAdapters(nn.Module):
+    """A block as it is, in the form of :class:`BlockAdapters`."""
+
+    def attend(self, block: Block, x: Tensor) -> Tensor:
+        """``MHSA(LN(X))``, no residual."""
+        return block.attend(x)
+
+    def feed_forward(self, block: Block, x: Tensor) -> Tuple[Tensor, Tensor]:
+        """``FFN(LN(B))``, no residual, and ``LN(B)``."""
+        return block.feed_forward(x)

@@ -55,11 +55,13 @@ class CASTLayer(nn.Module):
                t: Tensor) -> Tuple[Tensor, Tensor]:
         """Attention with adapters, then the exchange (eq. 3 to 5)."""
         for adapters, block in zip(self.spatial_leads, blocks_s):
-            s = adapters.feed_forward(block, adapters.attend(block, s))
+            s = s + adapters.attend(block, s)
+            s = s + adapters.feed_forward(block, s)[0]
         for adapters, block in zip(self.temporal_leads, blocks_t):
-            t = adapters.feed_forward(block, adapters.attend(block, t))
-        s = self.spatial.attend(blocks_s[-1], s)
-        t = self.temporal.attend(blocks_t[-1], t)
+            t = t + adapters.attend(block, t)
+            t = t + adapters.feed_forward(block, t)[0]
+        s = s + self.spatial.attend(blocks_s[-1], s)
+        t = t + self.temporal.attend(blocks_t[-1], t)
         if self.exchange is None:
             return s, t
         to_s, to_t = self.exchange.residuals(s, t)
@@ -72,8 +74,8 @@ class CASTLayer(nn.Module):
     def feed_forward(self, blocks_s: Blocks, blocks_t: Blocks, s: Tensor,
                      t: Tensor) -> Tuple[Tensor, Tensor]:
         """Feed-forward with adapters (eq. 6)."""
-        return (self.spatial.feed_forward(blocks_s[-1], s),
-                self.temporal.feed_forward(blocks_t[-1], t))
+        return (s + self.spatial.feed_forward(blocks_s[-1], s)[0],
+                t + self.temporal.feed_forward(blocks_t[-1], t)[0])
 
     def forward(self, blocks_s: Blocks, blocks_t: Blocks, s: Tensor,
                 t: Tensor) -> Tuple[Tensor, Tensor]:
@@ -228,49 +230,6 @@ class CAST(_FrozenExperts):
         return [sum(embeddings, [])] + [[*blocks_s, *blocks_t, layer]
                                         for layer, blocks_s, blocks_t in zip(
                                             self.layers, *self._stages())]
-
-
-@MODELS.register_module()
-class AdaptedExpert(_FrozenExperts):
-    """One frozen expert with CAST's adapters and no one to talk to.
-
-    Args:
-        expert: Config of the expert.
-        adapter_ratio: See :class:`CAST`.
-        ffn_adapter_scale: See :class:`CAST`.
-        init_cfg: As in mmengine.
-    """
-
-    def __init__(self,
-                 expert: dict,
-                 adapter_ratio: float = 0.25,
-                 ffn_adapter_scale: float = 0.5,
-                 init_cfg: Optional[dict] = None) -> None:
-        super().__init__(init_cfg=init_cfg)
-        self.expert = build_expert(expert)
-        self.layers = nn.ModuleList(
-            BlockAdapters(self.expert.embed_dims, adapter_ratio,
-                          ffn_adapter_scale) for _ in self.expert.blocks)
-        self.expert.freeze()
-
-    def experts(self) -> Tuple[Expert]:
-        """The one expert."""
-        return (self.expert, )
-
-    def forward(self, clip: Tensor) -> Tensor:
-        """``(B, 3, F, H, W) -> (B, D)``."""
-        x = self.expert.embed(clip)
-        for adapters, block in zip(self.layers, self.expert.blocks):
-            x = adapters.attend(block, x)
-            x = adapters.feed_forward(block, x)
-        return self.expert.read_out(x)
-
-    def layer_groups(self) -> List[List[nn.Module]]:
-        """Embedding, then depth by depth, for layer-wise learning rates."""
-        groups = self.expert.layer_groups()
-        for group, layer in zip(groups[1:], self.layers):
-            group.append(layer)
-        return groups
 
 
 def pair_blocks(depth_s: int, depth_t: int) -> List[Tuple[int, int]]:

@@ -1,6 +1,6 @@
 """Heads over one feature or a (spatial, temporal) pair of features.
 
-Both give float32 scores whatever the precision of the model, because the
+All give float32 scores whatever the precision of the model, because the
 host's accuracy code cannot read bfloat16.
 """
 from typing import Dict, Optional, Sequence, Tuple, Union
@@ -55,6 +55,36 @@ class CASTHead(BaseHead):
         spatial, temporal = feats
         z = self.spatial_adapter(spatial) + self.temporal_adapter(temporal)
         return self.fc_cls(z).float()
+
+
+@MODELS.register_module()
+class LinearHead(BaseHead):
+    """One label from one feature: dropout and a Linear.
+
+    Args:
+        in_channels: Width of the feature.
+        num_classes: Number of classes.
+        dropout_ratio: Dropout before the classifier.
+        average_clips: See :class:`CASTHead`.
+        **kwargs: See ``mmaction.models.BaseHead``.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 num_classes: int,
+                 dropout_ratio: float = 0.,
+                 average_clips: Optional[str] = 'prob',
+                 **kwargs) -> None:
+        super().__init__(
+            num_classes, in_channels, average_clips=average_clips, **kwargs)
+        self.dropout = nn.Dropout(dropout_ratio)
+        self.fc_cls = nn.Linear(in_channels, num_classes)
+        init_linear(self.fc_cls)
+
+    def forward(self, feats: Tensor, **kwargs) -> Tensor:
+        """``(B, D)``, or maps ``(B, D, T, H, W)`` that are averaged, to
+        ``(B, num_classes)``."""
+        return self.fc_cls(self.dropout(_pool(feats))).float()
 
 
 @MODELS.register_module()
@@ -115,7 +145,7 @@ class VerbNounHead(BaseHead):
 
     def _read(self, feats: Features) -> Tuple[Tensor, Tensor]:
         feats = [feats] if isinstance(feats, Tensor) else list(feats)
-        feats = [x.mean(dim=(2, 3, 4)) if x.dim() == 5 else x for x in feats]
+        feats = [_pool(x) for x in feats]
         if self.concat:
             feats = [torch.cat(feats, dim=1)]
         if len(feats) > 2:
@@ -168,6 +198,11 @@ class VerbNounHead(BaseHead):
         for sample, verb, noun in zip(data_samples, verbs, nouns):
             sample.set_pred_score(dict(verb=verb, noun=noun))
         return data_samples
+
+
+def _pool(x: Tensor) -> Tensor:
+    """``(B, C, T, H, W) -> (B, C)``; ``(B, C)`` stays."""
+    return x.mean(dim=(2, 3, 4)) if x.dim() == 5 else x
 
 
 def _pair(dims: Union[int, Tuple[int, int]]) -> Tuple[int, int]:

@@ -1,0 +1,121 @@
+"""A frozen expert with trained modules in its blocks; the shape legend is in
+``attention.py``."""
+from typing import Iterable, List, NamedTuple, Optional, Tuple
+
+from mmaction.registry import MODELS
+from torch import Tensor, nn
+
+from .adapters import BlockAdapters
+from .expert import Expert, build_expert
+
+
+class AdaptedBlock(NamedTuple):
+    """A frozen block with its adapters: a block again, which others can step
+    through.
+
+    Attributes:
+        block: The block.
+        adapters: As :class:`BlockAdapters`.
+    """
+    block: nn.Module
+    adapters: nn.Module
+
+    def attend(self, x: Tensor) -> Tensor:
+        """What attention adds to ``(B, T, P, D)``."""
+        return self.adapters.attend(self.block, x)
+
+    def feed_forward(self, x: Tensor) -> Tuple[Tensor, Tensor]:
+        """What the MLP adds, and the normalised tokens."""
+        return self.adapters.feed_forward(self.block, x)
+
+
+class Adapted(Expert):
+    """A frozen expert with trained modules in every block: an expert again.
+
+    Subclasses may hold more that is trained; :meth:`embed` and
+    :meth:`read_out` are those of the frozen expert.
+
+    Args:
+        expert: The expert.
+        layers: The adapters of every block.
+        init_cfg: As in mmengine.
+    """
+
+    def __init__(self,
+                 expert: Expert,
+                 layers: Iterable[nn.Module],
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(expert.spec, expert.num_frames, expert.img_size,
+                         init_cfg)
+        self.expert = expert
+        self.layers = nn.ModuleList(layers)
+        self.freeze()
+
+    @property
+    def blocks(self) -> List[AdaptedBlock]:
+        """The frozen blocks with their adapters."""
+        return [
+            AdaptedBlock(*pair) for pair in zip(self.expert.blocks, self.layers)
+        ]
+
+    def embed(self, clip: Tensor) -> Tensor:
+        return self.expert.embed(clip)
+
+    def encode(self, clip: Tensor) -> Tensor:
+        """Clip to the tokens after the last block, ``(B, T, P, D)``."""
+        x = self.embed(clip)
+        for block in self.blocks:
+            x = x + block.attend(x)
+            x = x + block.feed_forward(x)[0]
+        return x
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """``(B, 3, F, H, W) -> (B, D)``."""
+        return self.read_out(self.encode(clip))
+
+    def read_out_tokens(self, x: Tensor) -> Tensor:
+        return self.expert.read_out_tokens(x)
+
+    def read_out(self, x: Tensor) -> Tensor:
+        return self.expert.read_out(x)
+
+    def freeze(self) -> None:
+        """Freezes the expert but its read-out norm; adapters are trained."""
+        self.expert.freeze()
+
+    def train(self, mode: bool = True) -> 'Adapted':
+        """The frozen expert stays in evaluation mode."""
+        super().train(mode)
+        self.expert.eval()
+        return self
+
+    def layer_groups(self) -> List[List[nn.Module]]:
+        """Embedding, then depth by depth, for layer-wise learning rates."""
+        groups = self.expert.layer_groups()
+        for group, layer in zip(groups[1:], self.layers):
+            group.append(layer)
+        return groups
+
+
+@MODELS.register_module()
+class AdaptedExpert(Adapted):
+    """One frozen expert with CAST's adapters and no one to talk to.
+
+    Args:
+        expert: Config of the expert.
+        adapter_ratio: Bottleneck of the adapters as a share of the width.
+        ffn_adapter_scale: See :class:`BlockAdapters`.
+        init_cfg: As in mmengine.
+    """
+
+    def __init__(self,
+                 expert: dict,
+                 adapter_ratio: float = 0.25,
+                 ffn_adapter_scale: float = 0.5,
+                 init_cfg: Optional[dict] = None) -> None:
+        expert = build_expert(expert)
+        super().__init__(
+            expert,
+            (BlockAdapters(expert.embed_dims, adapter_ratio,
+                           ffn_adapter_scale) for _ in expert.blocks),
+            init_cfg)

@@ -1,0 +1,102 @@
+"""AIM: CLIP's own attention, reused along time (ICLR 2023, arXiv 2302.03024).
+
+The shape legend is in ``attention.py``.
+"""
+from typing import Optional, Tuple
+
+import torch
+from mmaction.registry import MODELS
+from timm.layers import DropPath
+from torch import Tensor, nn
+
+from .adapted import Adapted
+from .adapters import Adapter
+from .vit import Block, CLIPExpert
+
+
+class AIMAdapters(nn.Module):
+    """What AIM trains in one frozen block.
+
+    Args:
+        embed_dims: Width D of the block.
+        ratio: See :class:`Adapter`.
+        drop_path_rate: Probability that a sample skips the temporal
+            adaptation, or the adapter beside the MLP.
+        ffn_scale: Factor on the adapter beside the MLP.
+    """
+
+    def __init__(self,
+                 embed_dims: int,
+                 ratio: float = 0.25,
+                 drop_path_rate: float = 0.,
+                 ffn_scale: float = 0.5) -> None:
+        super().__init__()
+        self.ffn_scale = ffn_scale
+        self.temporal = Adapter(embed_dims, ratio)
+        self.attn = Adapter(embed_dims, ratio)
+        self.ffn = Adapter(embed_dims, ratio)
+        self.drop_path = DropPath(drop_path_rate)
+
+    def attend(self, block: Block, x: Tensor) -> Tensor:
+        """The frozen attention along time and then over space, without the
+        residual: ``R + A + ADAP(A)`` with ``R = ADAP(MHSA_time(LN(X)))`` and
+        ``A = MHSA_space(LN(X + R))``."""
+        r = self.drop_path(self.temporal(block.attend(x, 'time')))
+        a = block.attend(x + r)
+        return r + a + self.attn(a)
+
+    def feed_forward(self, block: Block, x: Tensor) -> Tuple[Tensor, Tensor]:
+        """``FFN(LN(X)) + s * ADAP(LN(X))``, no residual, and ``LN(X)``."""
+        out, normed = block.feed_forward(x)
+        return out + self.drop_path(self.ffn_scale * self.ffn(normed)), normed
+
+
+@MODELS.register_module()
+class AIM(Adapted):
+    """Adapted image model: frozen CLIP with three adapters in every block.
+
+    A backbone for heads that average maps over time, or an expert of CAST,
+    whose read-out is then the mean over time.
+
+    Args:
+        num_frames: Frames of the clips.
+        frame_stride: See :class:`CLIPExpert`.
+        adapter_ratio: Bottleneck of the adapters as a share of the width.
+        drop_path_rate: Drop path at the last block, growing linearly from 0
+            at the first; whole samples are dropped.
+        init_cfg: As in mmengine.
+        **clip: ``arch``, ``img_size``, ``patch_size``, ``act`` and
+            ``pretrained`` of :class:`CLIPExpert`.
+    """
+    no_weight_decay = ('time_positions', )
+
+    def __init__(self,
+                 num_frames: int = 8,
+                 frame_stride: int = 1,
+                 adapter_ratio: float = 0.25,
+                 drop_path_rate: float = 0.,
+                 init_cfg: Optional[dict] = None,
+                 **clip) -> None:
+        expert = CLIPExpert(
+            num_frames=num_frames, frame_stride=frame_stride, **clip)
+        last = max(len(expert.blocks) - 1, 1)
+        super().__init__(
+            expert,
+            (AIMAdapters(expert.embed_dims, adapter_ratio,
+                         drop_path_rate * i / last)
+             for i in range(len(expert.blocks))), init_cfg)
+        self.time_positions = nn.Parameter(
+            torch.zeros(self.num_steps, self.embed_dims))
+
+    def embed(self, clip: Tensor) -> Tensor:
+        return self.expert.embed(clip, self.time_positions)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """``(B, 3, F, H, W) -> (B, D, T, 1, 1)``: the normalised class token
+        of every frame, as maps that heads average."""
+        x = self.expert.norm(self.encode(clip)[:, :, 0])  # (B, T, D)
+        return x.transpose(1, 2)[..., None, None]
+
+    def read_out(self, x: Tensor) -> Tensor:
+        """Mean over time of the normalised class tokens, ``(B, D)``."""
+        return self.expert.norm(x[:, :, 0]).mean(dim=1)

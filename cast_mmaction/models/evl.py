@@ -1,0 +1,210 @@
+"""EVL: a light decoder reads frozen CLIP (ECCV 2022, arXiv 2208.03550).
+
+The shape legend is in ``attention.py``.
+"""
+from typing import List, Optional
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from .adapters import TemporalConv, init_linear
+from .attention import CrossAttention, attention_weights
+from .vit import MLP, CLIPExpert, QuickGELU
+
+
+class CrossFrame(nn.Module):
+    """Codes where a patch looks in the frame before and in the one after.
+
+    The attention of a frame's queries over its neighbour's keys, averaged
+    over the heads, weighs a table with a row for every offset between two
+    patches. Frozen queries and keys give the weights; the tables are trained
+    and start at zero.
+
+    Args:
+        embed_dims: Width D.
+        num_heads: Heads H of the encoder.
+        grid: Rows h and columns w of patches.
+    """
+    no_weight_decay = ('previous', 'next')
+
+    def __init__(self, embed_dims: int, num_heads: int, grid: tuple) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        rows, cols = grid
+        offsets = (2 * rows - 1) * (2 * cols - 1)
+        self.previous = nn.Parameter(torch.zeros(offsets, embed_dims))
+        self.next = nn.Parameter(torch.zeros(offsets, embed_dims))
+        i, j = torch.meshgrid(
+            torch.arange(rows), torch.arange(cols), indexing='ij')
+        i, j = i.flatten(), j.flatten()
+        # Row of the table for query (row) and key (column): (N, N).
+        offset = (i[:, None] - i + rows - 1) * (2 * cols - 1) + (
+            j[:, None] - j + cols - 1)
+        self.register_buffer('offset', offset, persistent=False)
+
+    def forward(self, q: Tensor, k: Tensor) -> Tensor:
+        """Patches' queries and keys, ``(B, T, N, D)``, to what is added to
+        the tokens of the patches, ``(B, T, N, D)``."""
+        code = torch.zeros_like(q)
+        code[:, 1:] += self.spread(q[:, 1:], k[:, :-1]) @ self.previous
+        code[:, :-1] += self.spread(q[:, :-1], k[:, 1:]) @ self.next
+        return code
+
+    @torch.no_grad()
+    def spread(self, q: Tensor, k: Tensor) -> Tensor:
+        """Attention by offset, ``(B, T', N, offsets)``: a query has every
+        offset at most once, so nothing of the size (N, N, D) is needed."""
+
+        def heads(x: Tensor) -> Tensor:  # -> (B*T', H, N, d)
+            x = x.flatten(0, 1)
+            return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+        weights = attention_weights(heads(q), heads(k)).mean(dim=1)
+        spread = weights.new_zeros(*weights.shape[:2], len(self.next))
+        spread.scatter_(2, self.offset.expand_as(weights), weights)
+        return spread.unflatten(0, q.shape[:2])
+
+
+class DecoderLayer(nn.Module):
+    """One reading of the frozen tokens by the query.
+
+    Args:
+        expert: The encoder, for its sizes.
+        temporal_conv: See :class:`EVL`.
+        temporal_positions: See :class:`EVL`.
+        cross_frame: See :class:`EVL`.
+        dropout: Dropout inside the MLP.
+    """
+    no_weight_decay = ('time_positions', )
+
+    def __init__(self, expert: CLIPExpert, temporal_conv: bool,
+                 temporal_positions: bool, cross_frame: bool,
+                 dropout: float) -> None:
+        super().__init__()
+        dims, heads = expert.embed_dims, expert.num_heads
+        self.conv = TemporalConv(dims) if temporal_conv else None
+        self.time_positions = nn.Parameter(torch.zeros(
+            expert.num_steps, dims)) if temporal_positions else None
+        self.cross_frame = CrossFrame(dims, heads,
+                                      expert.grid) if cross_frame else None
+        self.norm1 = nn.LayerNorm(dims, eps=expert.norm_eps)
+        self.norm3 = nn.LayerNorm(dims, eps=expert.norm_eps)
+        self.attn = CrossAttention(dims, heads, 'space_time')
+        self.norm2 = nn.LayerNorm(dims, eps=expert.norm_eps)
+        self.mlp = MLP(dims, 4 * dims, QuickGELU, dropout)
+        for module in (self.attn.q, self.attn.kv, self.attn.proj,
+                       self.mlp.fc1, self.mlp.fc2):
+            init_linear(module)
+
+    def forward(self, query: Tensor, x: Tensor, q: Tensor,
+                k: Tensor) -> Tensor:
+        """Updates the query.
+
+        Args:
+            query: ``(B, 1, 1, D)``.
+            x: Tokens after a block of the encoder, ``(B, T, 1+N, D)``.
+            q: Queries of that block's attention, ``(B, T, 1+N, D)``.
+            k: Its keys.
+
+        Returns:
+            ``(B, 1, 1, D)``.
+        """
+        tokens = x
+        if self.conv is not None:
+            tokens = tokens + self.conv(x)
+        if self.time_positions is not None:
+            tokens = tokens + self.time_positions[:, None]
+        if self.cross_frame is not None:
+            code = self.cross_frame(q[:, :, 1:], k[:, :, 1:])
+            tokens = tokens + nn.functional.pad(code, (0, 0, 1, 0))
+        query = query + self.attn(self.norm1(query), self.norm3(tokens))
+        return query + self.mlp(self.norm2(query))
+
+
+@MODELS.register_module()
+class EVL(BaseModule):
+    """Efficient video learning: one query reads the last blocks of CLIP.
+
+    No gradient goes through the encoder and none of its activations is kept.
+
+    Args:
+        num_frames: Frames of the clips.
+        num_decoder_layers: How many of the last blocks are read, L.
+        temporal_conv: Add a depth-wise convolution over three frames.
+        temporal_positions: Add learned positions of the frames.
+        cross_frame: Add the code of the attention between neighbouring
+            frames. The published sizes are those without.
+        dropout: Dropout inside the decoder's MLPs.
+        frozen: False trains the encoder too: the end-to-end training that
+            the paper compares with.
+        init_cfg: As in mmengine.
+        **clip: ``arch``, ``img_size``, ``patch_size``, ``act`` and
+            ``pretrained`` of :class:`CLIPExpert`.
+
+    Raises:
+        ValueError: if the decoder is deeper than the encoder.
+    """
+    no_weight_decay = ('query', )
+
+    def __init__(self,
+                 num_frames: int = 8,
+                 num_decoder_layers: int = 4,
+                 temporal_conv: bool = True,
+                 temporal_positions: bool = True,
+                 cross_frame: bool = False,
+                 dropout: float = 0.5,
+                 frozen: bool = True,
+                 init_cfg: Optional[dict] = None,
+                 **clip) -> None:
+        super().__init__(init_cfg=init_cfg)
+        self.expert = CLIPExpert(num_frames=num_frames, frame_stride=1, **clip)
+        depth = len(self.expert.blocks)
+        if not 1 <= num_decoder_layers <= depth:
+            raise ValueError(f'num_decoder_layers={num_decoder_layers}: the '
+                             f'encoder has {depth} blocks to read')
+        self.layers = nn.ModuleList(
+            DecoderLayer(self.expert, temporal_conv, temporal_positions,
+                         cross_frame, dropout)
+            for _ in range(num_decoder_layers))
+        self.query = nn.Parameter(torch.zeros(self.expert.embed_dims))
+        self.norm = nn.LayerNorm(
+            self.expert.embed_dims, eps=self.expert.norm_eps)
+        self.frozen = frozen
+        # CLIP's read-out norm is never used.
+        self.expert.requires_grad_(not frozen)
+        self.expert.norm.requires_grad_(False)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """``(B, 3, F, H, W) -> (B, D)``: the query, normalised."""
+        query = self.query.expand(len(clip), 1, 1, -1)
+        skipped = len(self.expert.blocks) - len(self.layers)
+        with torch.set_grad_enabled(self._grad_in_encoder()):
+            x = self.expert.embed(clip)
+        for i, block in enumerate(self.expert.blocks):
+            with torch.set_grad_enabled(self._grad_in_encoder()):
+                q, k, v = block.attn.project(block.norm1(x))
+                x = x + block.attn.mix(q, k, v)
+                x = x + block.feed_forward(x)[0]
+            if i >= skipped:
+                query = self.layers[i - skipped](query, x, q, k)
+        return self.norm(query[:, 0, 0])
+
+    def _grad_in_encoder(self) -> bool:
+        return torch.is_grad_enabled() and not self.frozen
+
+    def train(self, mode: bool = True) -> 'EVL':
+        """A frozen encoder stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            self.expert.eval()
+        return self
+
+    def layer_groups(self) -> List[List[nn.Module]]:
+        """Embedding, then block by block, for layer-wise learning rates. What
+        a block's reader trains goes with the block."""
+        groups = self.expert.layer_groups()
+        for group, layer in zip(groups[-len(self.layers):], self.layers):
+            group.append(layer)
+        return groups

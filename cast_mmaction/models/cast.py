@@ -5,8 +5,8 @@ The shape legend is in ``attention.py``.
 from typing import List, Optional, Sequence, Tuple, Union
 
 import torch
-from mmengine.model import BaseModule
 from mmaction.registry import MODELS
+from mmengine.model import BaseModule
 from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -16,8 +16,6 @@ from .exchange import Exchange
 from .expert import Expert, build_expert
 
 Blocks = Sequence[nn.Module]
-
-
 Adapters = Union[BlockAdapters, NoAdapters]
 
 
@@ -84,23 +82,8 @@ class CASTLayer(nn.Module):
         return self.feed_forward(blocks_s, blocks_t, s, t)
 
 
-class _FrozenExperts(BaseModule):
-    """Keeps frozen experts in evaluation mode whatever the model is told."""
-    freeze_experts = True
-
-    def experts(self) -> Tuple[Expert, ...]:
-        raise NotImplementedError
-
-    def train(self, mode: bool = True) -> 'BaseModule':
-        super().train(mode)
-        if self.freeze_experts:
-            for expert in self.experts():
-                expert.eval()
-        return self
-
-
 @MODELS.register_module()
-class CAST(_FrozenExperts):
+class CAST(BaseModule):
     """Cross-attention in space and time.
 
     Args:
@@ -189,6 +172,14 @@ class CAST(_FrozenExperts):
     def experts(self) -> Tuple[Expert, Expert]:
         """The spatial and the temporal expert."""
         return self.spatial, self.temporal
+
+    def train(self, mode: bool = True) -> 'CAST':
+        """Frozen experts stay in evaluation mode."""
+        super().train(mode)
+        if self.freeze_experts:
+            for expert in self.experts():
+                expert.eval()
+        return self
 
     def forward(self, clip: Tensor) -> Tuple[Tensor, Tensor]:
         """Runs both experts side by side.

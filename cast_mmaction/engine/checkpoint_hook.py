@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 from collections import OrderedDict, deque
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Optional
 
@@ -11,11 +12,13 @@ import numpy as np
 import torch
 from mmaction.registry import HOOKS
 from mmengine.dist import is_main_process
-from mmengine.fileio import LocalBackend
+from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer, print_log
 
+from ..checkpoints import trained_only
 from .files import whole_file
+from .training_state import read_state, remove_older_states, write_state
 
 PREEMPTED = 'preempted.pth'
 BEST = 'best_checkpoints.json'
@@ -34,6 +37,12 @@ class SafeCheckpointHook(CheckpointHook):
       loads with ``torch.load``'s ``weights_only=True``.
 
     Args:
+        trainable_only (bool): Store what is trained, and of frozen experts
+            where they come from and their SHA-256. CAST-B then takes 182 MB
+            instead of 0.87 GB. The optimizer goes into a file of its own,
+            ``epoch_3.state.pth``, of which the newest is kept. Both kinds
+            of checkpoints are resumed whatever is set here. Defaults to
+            False.
         kwargs: Those of :class:`mmengine.hooks.CheckpointHook`.
 
     Raises:
@@ -41,16 +50,18 @@ class SafeCheckpointHook(CheckpointHook):
             than a local folder.
     """
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, trainable_only: bool = False, **kwargs) -> None:
         super().__init__(**kwargs)
+        self.trainable_only = trainable_only
         self._best: Optional[dict] = None  # known once a training starts
 
     def before_train(self, runner) -> None:
         """Find what an interrupted run has left."""
+        folder = str(self.out_dir or runner.work_dir)
+        if not isinstance(get_file_backend(folder), LocalBackend):
+            raise ValueError(
+                f'SafeCheckpointHook saves to a local folder, not to {folder}')
         super().before_train(runner)
-        if not isinstance(self.file_backend, LocalBackend):
-            raise ValueError('SafeCheckpointHook saves to a local folder, '
-                             f'not to {self.out_dir}')
         os.makedirs(self.out_dir, exist_ok=True)
         self._best = {}
         record = Path(self.out_dir, BEST)
@@ -66,6 +77,8 @@ class SafeCheckpointHook(CheckpointHook):
         """Undo :meth:`before_save_checkpoint`."""
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = _unpack(checkpoint['message_hub'])
+        if runner._resume and 'optimizer' not in checkpoint:
+            checkpoint.update(read_state(runner))
 
     def save_preempted(self, runner, batches_done: int) -> None:
         """Save in the middle of an epoch, to be resumed there.
@@ -142,18 +155,31 @@ class SafeCheckpointHook(CheckpointHook):
             self.best_ckpt_path = os.path.join(self.out_dir, best)
             runner.logger.info(f'{best} is the best so far: {key} {score:.4f}')
 
-    def _write(self, runner, name: str, **kwargs) -> None:
+    def _write(self, runner, name: str, save_optimizer: bool,
+               **kwargs) -> None:
         """Have the runner save under a temporary name, then rename."""
         if not is_main_process():
             return
-        with whole_file(Path(self.out_dir, name)) as file:
+        path, content = Path(self.out_dir, name), nullcontext()
+        if self.trainable_only:
+            content = trained_only(runner.model)
+            if save_optimizer:
+                write_state(runner, path)
+                save_optimizer = False
+        with whole_file(path) as file, content:
             runner.save_checkpoint(
-                self.out_dir, file.name, by_epoch=self.by_epoch, **kwargs)
+                self.out_dir,
+                file.name,
+                save_optimizer=save_optimizer,
+                by_epoch=self.by_epoch,
+                **kwargs)
 
     def _point_to(self, runner, name: str) -> None:
         if is_main_process():
+            path = Path(self.out_dir, name)
             with whole_file(Path(runner.work_dir, 'last_checkpoint')) as file:
-                file.write_text(os.path.join(self.out_dir, name))
+                file.write_text(str(path))
+            remove_older_states(path)
 
     def _link(self, name: str, best: str) -> None:
         if is_main_process():

@@ -12,6 +12,7 @@ from mmengine.model import is_model_wrapper
 from torch import Tensor
 from torch import distributed as dist
 
+from ..checkpoints import complete
 from .checkpoint_hook import SafeCheckpointHook
 from .loops import ResumableEpochLoop
 
@@ -230,6 +231,7 @@ class StrictLoadHook(Hook):
         wanted = model.state_dict()
         found = checkpoint.get('state_dict', checkpoint)
         found = {key.removeprefix('module.'): x for key, x in found.items()}
+        found = complete(model, found)
         problems = {
             'missing': [key for key in wanted if key not in found],
             'unknown to this model': [k for k in found if k not in wanted],

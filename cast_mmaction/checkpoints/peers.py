@@ -157,8 +157,17 @@ def convert_aim(state_dict: StateDict) -> StateDict:
 
 
 def convert_st_adapter(state_dict: StateDict) -> StateDict:
-    """ST-Adapter -> ``Recognizer3D`` of ``STAdapter`` and ``LinearHead``."""
-    return _shape(rename(state_dict, ST_ADAPTER_RULES))
+    """ST-Adapter -> ``Recognizer3D`` of ``STAdapter`` and ``LinearHead``.
+
+    Its authors' code keeps the frozen encoder in half precision and computes
+    in single, and so do the converted weights. (OpenAI's are halves anyway.)
+    """
+    converted = _shape(rename(state_dict, ST_ADAPTER_RULES))
+    return {
+        key: value.half().to(value.dtype)
+        if key.startswith('backbone.expert.') else value
+        for key, value in converted.items()
+    }
 
 
 def convert_evl(state_dict: StateDict) -> StateDict:

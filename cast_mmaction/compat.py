@@ -26,6 +26,11 @@ def remedy(function: Callable[[], bool]) -> Callable[[], bool]:
     return function
 
 
+def remedies() -> List[Callable[[], bool]]:
+    """All remedies, in the order in which they are applied."""
+    return list(_remedies)
+
+
 def apply() -> Dict[str, bool]:
     """Run every remedy once.
 

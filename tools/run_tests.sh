@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# bash tools/run_tests.sh [ARGUMENT of pytest ...]
+#
+# Installs into .venv if need be, then runs the tests. After the first run no
+# network is needed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source tools/install.sh
+
+# The tests start processes themselves, and never download anything.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" HF_HUB_OFFLINE=1
+exec python -m pytest -ra "$@"

@@ -55,7 +55,7 @@ class Task(NamedTuple):
 TASKS = dict(
     spatial=Task(3, shapes.draw_still, shapes.NOUNS, 64, 700,
                  dict(num_frames=1, frame_stride=1)),
-    temporal=Task(4, shapes.draw_motion, shapes.ALL_MOTIONS, 32, 700))
+    temporal=Task(4, shapes.draw_motion, shapes.ALL_MOTIONS, 32, 600))
 
 
 class Pretraining(nn.Module):
@@ -194,6 +194,9 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--steps', type=int)
     args = parser.parse_args()
+    if args.out.exists():
+        print(f'{args.expert} expert: {args.out} is there already')
+        return
     args.out.parent.mkdir(parents=True, exist_ok=True)
     train(args.expert, args.out, Config.fromfile(args.config), args.seed,
           args.steps or TASKS[args.expert].steps)

@@ -1,4 +1,4 @@
 # Both experts with adapters, without exchange.
-_base_ = './cast.py'
+_base_ = './cast_demo.py'
 
 model = dict(backbone=dict(exchange=None))

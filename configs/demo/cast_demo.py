@@ -75,4 +75,5 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0))
 auto_scale_lr = dict(enable=True, base_batch_size=32)
 param_scheduler = [dict(type='WarmupCosineLR', warmup=50, by_epoch=False)]
-default_hooks = dict(checkpoint=dict(save_best=None))
+default_hooks = dict(
+    logger=dict(interval=40), checkpoint=dict(save_best=None))

@@ -1,5 +1,5 @@
 # The spatial expert alone, with adapters: verb and noun from its feature.
-_base_ = './cast.py'
+_base_ = './cast_demo.py'
 
 model = dict(
     backbone=dict(

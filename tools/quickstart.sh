@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# bash tools/quickstart.sh [--clean]
+#
+# From a fresh clone to a trained and tested CAST, on two CPU cores: makes
+# .venv, writes a small set of mp4 files, pre-trains two small experts, trains
+# CAST and what it is compared with, tests them and prints a table. What is
+# there already is kept, a stopped run goes on. --clean removes data and
+# results (not .venv) and starts over.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+DATA=data/demo
+DEMO=work_dirs/demo # experts, logs
+MODELS=(spatial_demo temporal_demo independent_demo cast_demo)
+STAGES=$((2 + 2 * ${#MODELS[@]}))
+
+case "${1:-}" in
+'') ;;
+--clean) rm -rf "$DATA" "$DEMO" "${MODELS[@]/#/work_dirs/}" ;;
+*)
+    sed -n 's/^# \{0,1\}//p' "$0" | head -n 8 >&2
+    exit 2
+    ;;
+esac
+
+# Every command runs in the background in a process group of its own (set -m),
+# so that ctrl-C reaches this script alone, which then stops the group.
+set -m
+job=
+stop() {
+    trap - INT TERM
+    if [[ -n "$job" ]]; then
+        echo "Stopping ..."
+        kill -- "-$job" 2>/dev/null || true
+        wait "$job" || true
+    fi
+    echo "Stopped. bash tools/quickstart.sh goes on from here."
+    exit 130
+}
+trap stop INT TERM
+
+# What is worth showing of a log: one line of progress at a time.
+PROGRESS='
+s/^.*Epoch(train) *\[\([0-9]*\)\]\[ *\([0-9/]*\)\].*\(eta: [^ ]*\).* \(loss: [^ ]*\) .*/epoch \1, step \2, \4, \3/p
+s/^.*Epoch(test).*verb_top1: \([^ ]*\) .*noun_top1: \([^ ]*\) .*action_top1: \([^ ]*\) .*/verb \1, noun \2, action \3/p
+/ clips$/p
+/^[a-z]* expert: /p'
+
+# stage NAME TITLE COMMAND ...: run it with its output in a log, once
+number=0
+stage() {
+    local log="$DEMO/logs/$1.log" done="$DEMO/done/$1" title="$2"
+    local began=$SECONDS
+    shift 2
+    number=$((number + 1))
+    echo "[$number/$STAGES] $title"
+    if [[ -e "$done" ]]; then
+        echo "    done before"
+        return
+    fi
+    echo "    \$ $*"
+    "$@" >"$log" 2>&1 &
+    job=$!
+    tail -n +1 -f --pid "$job" "$log" | sed -un "$PROGRESS" | sed -u 's/^/    /' &
+    local viewer=$!
+    if ! wait "$job"; then
+        tail -n 20 "$log" >&2
+        echo "This failed; all of its output is in $log" >&2
+        exit 1
+    fi
+    job=
+    wait "$viewer"
+    touch "$done"
+    echo "    took $((SECONDS - began)) s"
+}
+
+pretrain_experts() {
+    local script=tools/demo/pretrain.py
+    python "$script" spatial "$DEMO/experts/spatial.pth" &
+    local spatial=$!
+    python "$script" temporal "$DEMO/experts/temporal.pth"
+    wait "$spatial"
+}
+
+bash tools/install.sh
+source .venv/bin/activate
+export PYTHONPATH="$PWD" PYTHONUNBUFFERED=1
+export OMP_NUM_THREADS=1     # one process per core
+export CUDA_VISIBLE_DEVICES= # two processes whatever GPUs there are
+mkdir -p "$DEMO/logs" "$DEMO/done"
+
+stage clips "Writing mp4 files to $DATA" \
+    python tools/demo/make_clips.py "$DATA"
+stage experts 'Pre-training the spatial and the temporal expert' \
+    pretrain_experts
+for model in "${MODELS[@]}"; do
+    config="configs/demo/$model.py"
+    [[ "$model" != cast_demo ]] || config=configs/cast_demo.py
+    work_dir="work_dirs/$model"
+    stage "train_$model" "Training $model" \
+        bash tools/dist_train.sh "$config" 2 --resume
+    stage "test_$model" "Testing $model" \
+        bash tools/dist_test.sh "$config" "$(<"$work_dir/last_checkpoint")" 2
+done
+
+echo
+python tools/demo/table.py work_dirs | tee "$DEMO/table.md"
+echo
+echo "All of it took $((SECONDS / 60)) min $((SECONDS % 60)) s. CAST is in" \
+    "$(<work_dirs/cast_demo/last_checkpoint), this table in $DEMO/table.md."

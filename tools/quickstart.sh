@@ -23,6 +23,9 @@ case "${1:-}" in
     ;;
 esac
 
+source tools/install.sh
+SECONDS=0
+
 # Every command runs in the background in a process group of its own (set -m),
 # so that ctrl-C reaches this script alone, which then stops the group.
 set -m
@@ -82,8 +85,6 @@ pretrain_experts() {
     wait "$spatial"
 }
 
-bash tools/install.sh
-source .venv/bin/activate
 export PYTHONPATH="$PWD" PYTHONUNBUFFERED=1
 export OMP_NUM_THREADS=1     # one process per core
 export CUDA_VISIBLE_DEVICES= # two processes whatever GPUs there are
@@ -106,5 +107,5 @@ done
 echo
 python tools/demo/table.py work_dirs | tee "$DEMO/table.md"
 echo
-echo "All of it took $((SECONDS / 60)) min $((SECONDS % 60)) s. CAST is in" \
-    "$(<work_dirs/cast_demo/last_checkpoint), this table in $DEMO/table.md."
+echo "All of this took $((SECONDS / 60)) min $((SECONDS % 60)) s. CAST is" \
+    "$(<work_dirs/cast_demo/last_checkpoint), the table $DEMO/table.md."

@@ -6,6 +6,7 @@ from .blending import VerbNounBlending
 from .cast import CAST
 from .evl import EVL
 from .exchange import BCAST
+from .fusion import EnsembleHead, LateFusion
 from .heads import CASTHead, LinearHead, VerbNounHead
 from .space_time_vit import SpaceTimeViT
 from .st_adapter import STAdapter
@@ -14,7 +15,7 @@ from .vit import CLIPExpert, VideoMAEExpert
 
 __all__ = [
     'AIM', 'AdaptedExpert', 'BCAST', 'CAST', 'CASTHead', 'CLIPExpert',
-    'CrossAttentionExchange', 'EVL', 'Lateral', 'LinearHead', 'STAdapter',
-    'SpaceTimeViT', 'TimmExpert', 'VerbNounBlending', 'VerbNounHead',
-    'VideoMAEExpert'
+    'CrossAttentionExchange', 'EVL', 'EnsembleHead', 'LateFusion',
+    'Lateral', 'LinearHead', 'STAdapter', 'SpaceTimeViT', 'TimmExpert',
+    'VerbNounBlending', 'VerbNounHead', 'VideoMAEExpert'
 ]

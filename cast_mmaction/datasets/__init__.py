@@ -2,6 +2,7 @@
 from .epic_kitchens import EpicKitchensDataset
 from .formatting import PackVerbNounInputs
 from .loading import VideoDecode, VideoInit
+from .rand_augment import ClipRandAugment
 from .sampling import CASTSampleFrames
 from .seeding import EpochSampler
 from .unreadable import UnreadableVideoHook
@@ -10,8 +11,8 @@ from .video_list import VideoListDataset
 from .views import ShortSideResize, ThreeViewCrop
 
 __all__ = [
-    'CASTSampleFrames', 'EpicKitchensDataset', 'EpochSampler',
-    'PackVerbNounInputs', 'ShortSideResize', 'ThreeViewCrop',
+    'CASTSampleFrames', 'ClipRandAugment', 'EpicKitchensDataset',
+    'EpochSampler', 'PackVerbNounInputs', 'ShortSideResize', 'ThreeViewCrop',
     'UnreadableVideo', 'UnreadableVideoHook', 'VideoDecode', 'VideoInit',
     'VideoListDataset'
 ]

@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 
 from mmaction.evaluation import AccMetric
 from mmaction.registry import METRICS
-from .verb_noun import harmonic_mean, log_probabilities, verb_noun_accuracy
+from .predictions import TASKS, from_probabilities, score
 
 
 def warn_unreadable(count: int, total: int) -> None:
@@ -73,7 +73,7 @@ class VerbNounMetric(BaseMetric):
             result = dict(
                 narration_id=sample['narration_id'],
                 unreadable=sample.get('unreadable', False))
-            for task in ('verb', 'noun'):
+            for task in TASKS:
                 scores = sample['pred_score'][task]
                 result[f'{task}_scores'] = scores.float().cpu().numpy()
                 if f'gt_{task}' in sample:
@@ -89,58 +89,21 @@ class VerbNounMetric(BaseMetric):
         # A sample that two processes got to fill their batches counts once.
         results = list({r['narration_id']: r for r in results}.values())
         warn_unreadable(sum(r['unreadable'] for r in results), len(results))
-        return score_results(results, self.dataset_meta or {})
-
-
-def score_results(results: Sequence[Dict],
-                  meta: Dict,
-                  scores_are_probabilities: bool = True) -> Dict[str, float]:
-    """`verb_noun_accuracy` of a list of samples, with bad samples named.
-
-    Args:
-        results (Sequence[dict]): Each with ``narration_id``, ``verb_scores``
-            (V, ), ``noun_scores`` (M, ), and optionally ``verb``, ``noun``
-            (int) and ``unreadable`` (bool).
-        meta (dict): Optionally ``tail_verbs``, ``tail_nouns`` and
-            ``unseen_participants``.
-        scores_are_probabilities (bool): Else logits or their like. Defaults
-            to True.
-
-    Returns:
-        dict[str, float]: The figures and ``all/harmonic_mean``; nothing if
-        no sample has labels.
-    """
-    arrays = {}
-    for task in ('verb', 'noun'):
-        scores = np.stack([result[f'{task}_scores'] for result in results])
-        bad = ~np.isfinite(scores).all(axis=1)
-        if bad.any():
-            names = [results[row]['narration_id'] for row in
-                     np.flatnonzero(bad)]
-            raise ValueError(f'{task} scores of {len(names)} narrations are '
-                             f'NaN or infinite: {", ".join(names[:10])}')
-        arrays[f'{task}_scores'] = (
-            log_probabilities(scores) if scores_are_probabilities else scores)
-    unlabelled = [r for r in results if 'verb' not in r or 'noun' not in r]
-    if len(unlabelled) == len(results):
-        print_log('the samples have no labels: nothing to score', 'current')
-        return {}
-    if unlabelled:
-        raise ValueError(f'{len(unlabelled)} of {len(results)} narrations '
-                         'have no labels, first '
-                         f'{unlabelled[0]["narration_id"]}')
-    unseen = meta.get('unseen_participants')
-    if unseen is not None:
-        unseen = np.array(
-            [r['narration_id'].split('_')[0] in unseen for r in results])
-    figures = verb_noun_accuracy(
-        **arrays,
-        verbs=np.array([result['verb'] for result in results]),
-        nouns=np.array([result['noun'] for result in results]),
-        tail_verbs=meta.get('tail_verbs'),
-        tail_nouns=meta.get('tail_nouns'),
-        unseen=unseen,
-        wrong=np.array([r.get('unreadable', False) for r in results]))
-    figures['all/harmonic_mean'] = harmonic_mean(figures['all/verb_top1'],
-                                                 figures['all/noun_top1'])
-    return figures
+        predictions = from_probabilities(
+            'predictions', [r['narration_id'] for r in results],
+            {task: [r[f'{task}_scores'] for r in results]
+             for task in TASKS}, [r['unreadable'] for r in results])
+        labels = {
+            r['narration_id']: (r['verb'], r['noun'])
+            for r in results if 'verb' in r and 'noun' in r
+        }
+        if not labels:
+            print_log('no sample has labels: nothing to score', 'current')
+            return {}
+        for result in results:
+            if result['narration_id'] not in labels:
+                raise ValueError(
+                    f'{len(results) - len(labels)} of {len(results)} '
+                    f'narrations have no labels, first '
+                    f'{result["narration_id"]}')
+        return score(predictions, labels, self.dataset_meta or {})

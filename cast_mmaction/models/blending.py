@@ -19,7 +19,7 @@ class VerbNounBlending:
     float.
 
     Args:
-        blending (dict): ``MixupBlending``, ``CutmixBlending`` or
+        augment (dict): ``MixupBlending``, ``CutmixBlending`` or
             ``RandomBatchAugment`` of the host, without ``num_classes``.
         num_verbs (int): Defaults to 97.
         num_nouns (int): Defaults to 300.
@@ -27,19 +27,19 @@ class VerbNounBlending:
     Example:
         >>> blending = dict(
         ...     type='VerbNounBlending',
-        ...     blending=dict(
+        ...     augment=dict(
         ...         type='RandomBatchAugment',
         ...         augments=dict(type='MixupBlending', alpha=0.8),
         ...         probs=0.9))
     """
 
     def __init__(self,
-                 blending: Dict,
+                 augment: Dict,
                  num_verbs: int = 97,
                  num_nouns: int = 300) -> None:
         self.sizes = dict(verb=num_verbs, noun=num_nouns)
-        self.blending: BaseMiniBatchBlending = MODELS.build(
-            _with_num_classes(blending, num_verbs + num_nouns))
+        self.augment: BaseMiniBatchBlending = MODELS.build(
+            _with_num_classes(augment, num_verbs + num_nouns))
 
     def __call__(self, imgs: torch.Tensor, batch_data_samples: SampleList,
                  **kwargs) -> Tuple[torch.Tensor, SampleList]:
@@ -58,7 +58,7 @@ class VerbNounBlending:
                 size) for task, size in self.sizes.items()
         ]
         labels = torch.cat(one_hot, dim=1).float().to(imgs.device)
-        imgs, labels = self.blending.do_blending(imgs, labels, **kwargs)
+        imgs, labels = self.augment.do_blending(imgs, labels, **kwargs)
         verbs, nouns = labels.split(list(self.sizes.values()), dim=1)
         for sample, verb, noun in zip(batch_data_samples, verbs, nouns):
             sample.set_field(verb, 'gt_verb')
@@ -66,13 +66,12 @@ class VerbNounBlending:
         return imgs, batch_data_samples
 
 
-def _with_num_classes(blending: Dict, num_classes: int) -> Dict:
+def _with_num_classes(augment: Dict, num_classes: int) -> Dict:
     """The host's config, complete; its own `augments` likewise."""
-    blending = dict(blending)
-    if 'augments' not in blending:
-        return dict(blending, num_classes=num_classes)
-    augments = blending['augments']
+    if 'augments' not in augment:
+        return dict(augment, num_classes=num_classes)
+    augments = augment['augments']
     augments = [augments] if isinstance(augments, dict) else augments
     return dict(
-        blending,
+        augment,
         augments=[_with_num_classes(each, num_classes) for each in augments])

@@ -16,7 +16,8 @@ default_hooks = dict(
     step_seed=dict(type='StepSeedHook'),
     non_finite=dict(type='NonFiniteHook'),
     preemption=dict(type='PreemptionHook'),
-    strict_load=dict(type='StrictLoadHook'))
+    strict_load=dict(type='StrictLoadHook'),
+    unreadable_videos=dict(type='UnreadableVideoHook'))
 
 env_cfg = dict(
     cudnn_benchmark=False,

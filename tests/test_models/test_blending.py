@@ -31,7 +31,7 @@ def test_clip_verb_and_noun_share_one_lambda(config):
     blend = MODELS.build(
         dict(
             type='VerbNounBlending',
-            blending=config,
+            augment=config,
             num_verbs=6,
             num_nouns=9))
     for _ in range(5):

@@ -1,0 +1,275 @@
+"""The image operations of RandAugment, on whole clips.
+
+Each does to every frame of a clip (T, H, W, 3), uint8 RGB, what timm's
+function of the same name does to one PIL image: exactly for look-up tables,
+within one grey level where PIL and OpenCV round otherwise, and rotation with
+OpenCV's cubic kernel instead of PIL's (see the tests for the differences).
+None changes its input.
+"""
+import math
+from typing import Callable, Dict
+
+import cv2
+import numpy as np
+
+FILL = 128  # grey, timm's default for what a geometric operation uncovers
+# OpenCV rounds where PIL cuts off: half a level down, but not to a tie.
+CUT_OFF = -0.499
+LEVELS = np.arange(256)
+
+
+def _look_up(clip: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """One table for all values."""
+    flat = clip.reshape(clip.shape[0], -1)
+    return cv2.LUT(flat, table.astype(np.uint8)).reshape(clip.shape)
+
+
+def _per_frame(clip: np.ndarray,
+               change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    return np.stack([change(frame) for frame in clip])
+
+
+def _blend(base: np.ndarray, values: np.ndarray, factor: float) -> np.ndarray:
+    """``base + factor * (values - base)``, cut off to whole levels."""
+    return cv2.addWeighted(values, factor, base, 1 - factor, CUT_OFF)
+
+
+def _histograms(frame: np.ndarray) -> np.ndarray:
+    """Number of pixels of every level, (3, 256)."""
+    return np.stack([
+        cv2.calcHist([frame], [channel], None, [256], [0, 256]).ravel()
+        for channel in range(3)
+    ]).astype(np.int64)
+
+
+def _look_up_channels(frame: np.ndarray,
+                      table_of: Callable[[np.ndarray], np.ndarray]
+                      ) -> np.ndarray:
+    """A table for every channel, made from its histogram."""
+    tables = np.stack([table_of(counts) for counts in _histograms(frame)])
+    return cv2.LUT(frame, tables.T.astype(np.uint8)[None])
+
+
+def auto_contrast(clip: np.ndarray) -> np.ndarray:
+    """Stretch every channel of every frame to 0...255."""
+
+    def table_of(counts: np.ndarray) -> np.ndarray:
+        low, high = np.flatnonzero(counts)[[0, -1]]
+        if low == high:
+            return LEVELS
+        scale = 255. / (high - low)
+        return np.clip((LEVELS * scale - low * scale).astype(int), 0, 255)
+
+    return _per_frame(clip, lambda frame: _look_up_channels(frame, table_of))
+
+
+def equalize(clip: np.ndarray) -> np.ndarray:
+    """Flatten the histogram of every channel of every frame."""
+
+    def table_of(counts: np.ndarray) -> np.ndarray:
+        present = np.flatnonzero(counts)
+        step = (counts.sum() - counts[present[-1]]) // 255
+        if len(present) < 2 or step == 0:
+            return LEVELS
+        before = np.cumsum(counts) - counts
+        return np.minimum((step // 2 + before) // step, 255)
+
+    return _per_frame(clip, lambda frame: _look_up_channels(frame, table_of))
+
+
+def invert(clip: np.ndarray) -> np.ndarray:
+    """Negative."""
+    return 255 - clip
+
+
+def posterize(clip: np.ndarray, bits: int) -> np.ndarray:
+    """Keep the highest bits."""
+    return clip & np.uint8(256 - 2**(8 - min(bits, 8)))
+
+
+def solarize(clip: np.ndarray, threshold: float) -> np.ndarray:
+    """Invert the levels from `threshold` on."""
+    return _look_up(clip, np.where(LEVELS < threshold, LEVELS, 255 - LEVELS))
+
+
+def solarize_add(clip: np.ndarray, add: int, threshold: int = 128):
+    """Brighten the levels below `threshold`."""
+    brighter = np.minimum(LEVELS + add, 255)
+    return _look_up(clip, np.where(LEVELS < threshold, brighter, LEVELS))
+
+
+def brightness(clip: np.ndarray, factor: float) -> np.ndarray:
+    """Blend with black."""
+    return _look_up(clip, np.clip(LEVELS * factor, 0, 255))
+
+
+def contrast(clip: np.ndarray, factor: float) -> np.ndarray:
+    """Blend every frame with the mean of its grey levels."""
+
+    def change(frame: np.ndarray) -> np.ndarray:
+        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        mean = int(cv2.mean(grey)[0] + 0.5)
+        table = np.clip(mean + factor * (LEVELS - mean), 0, 255)
+        return cv2.LUT(frame, table.astype(np.uint8))
+
+    return _per_frame(clip, change)
+
+
+def color(clip: np.ndarray, factor: float) -> np.ndarray:
+    """Blend with the grey picture."""
+
+    def change(frame: np.ndarray) -> np.ndarray:
+        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        return _blend(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), frame, factor)
+
+    return _per_frame(clip, change)
+
+
+SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
+
+
+def sharpness(clip: np.ndarray, factor: float) -> np.ndarray:
+    """Blend with the smoothed picture; the outermost pixels stay."""
+    changed = clip.copy()
+    for frame, result in zip(clip, changed):
+        smooth = cv2.filter2D(frame, -1, SMOOTH)
+        result[1:-1, 1:-1] = _blend(smooth, frame, factor)[1:-1, 1:-1]
+    return changed
+
+
+def _shift(image: np.ndarray, offset: float, axis: int,
+           result: np.ndarray) -> None:
+    """Take every pixel from `offset` pixels further along an axis, cubic.
+
+    Args:
+        image (np.ndarray): (H, W, 3).
+        offset (float): In pixels; what comes from outside is `FILL`.
+        axis (int): 0 for down, 1 for right.
+        result (np.ndarray): Where to write, (H, W, 3).
+    """
+    length = image.shape[axis]
+    whole = math.floor(offset)
+    d = offset - whole
+    kernel = np.array([
+        -d + 2 * d**2 - d**3, 1 - 2 * d**2 + d**3, d + d**2 - d**3, d**3 - d**2
+    ], np.float32)
+    # Pixel i of `shifted` stands for the place i - 1 + d.
+    shifted = cv2.copyMakeBorder(image, 1 - axis, 0, axis, 0,
+                                 cv2.BORDER_REPLICATE)
+    if d:
+        shifted = cv2.filter2D(
+            shifted,
+            -1,
+            kernel[None] if axis else kernel[:, None],
+            anchor=(axis, 1 - axis),
+            delta=CUT_OFF,
+            borderType=cv2.BORDER_REPLICATE)
+    # Pixels whose centre comes from inside: 0 <= i + 0.5 + offset < length.
+    first = max(math.ceil(-0.5 - offset), 0)
+    last = min(math.ceil(length - 0.5 - offset), length)
+    result[:] = FILL
+    if first < last:
+        inside = slice(first, last)
+        source = slice(first + whole + 1, last + whole + 1)
+        if axis:
+            result[:, inside] = shifted[:, source]
+        else:
+            result[inside] = shifted[source]
+
+
+def shear_x(clip: np.ndarray, factor: float) -> np.ndarray:
+    """Slant the picture; rows move by `factor` pixels per row."""
+    result = np.empty_like(clip)
+    for y in range(clip.shape[1]):
+        rows = np.ascontiguousarray(clip[:, y])  # this row of all frames
+        _shift(rows, factor * (y + 0.5), 1, result[:, y])
+    return result
+
+
+def shear_y(clip: np.ndarray, factor: float) -> np.ndarray:
+    """Slant the picture; columns move by `factor` pixels per column."""
+    # Turned, so that columns lie in memory as rows.
+    turned = _per_frame(clip, cv2.transpose)
+    return _per_frame(shear_x(turned, factor), cv2.transpose)
+
+
+def translate_x_abs(clip: np.ndarray, pixels: float) -> np.ndarray:
+    """Move the picture to the left."""
+    result = np.empty_like(clip)
+    for frame, moved in zip(clip, result):
+        _shift(frame, pixels, 1, moved)
+    return result
+
+
+def translate_y_abs(clip: np.ndarray, pixels: float) -> np.ndarray:
+    """Move the picture up."""
+    result = np.empty_like(clip)
+    for frame, moved in zip(clip, result):
+        _shift(frame, pixels, 0, moved)
+    return result
+
+
+def translate_x_rel(clip: np.ndarray, share: float) -> np.ndarray:
+    """Move the picture to the left by a share of its width."""
+    return translate_x_abs(clip, share * clip.shape[2])
+
+
+def translate_y_rel(clip: np.ndarray, share: float) -> np.ndarray:
+    """Move the picture up by a share of its height."""
+    return translate_y_abs(clip, share * clip.shape[1])
+
+
+def rotate(clip: np.ndarray, degrees: float) -> np.ndarray:
+    """Turn the picture about its centre, counter-clockwise."""
+    height, width = clip.shape[1:3]
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    # From the place of a result's pixel to that of its source, about the
+    # centre of the pixel grid.
+    x, y = (width - 1) / 2, (height - 1) / 2
+    matrix = np.array([[cos, -sin, x - cos * x + sin * y],
+                       [sin, cos, y - sin * x - cos * y]])
+    column, row = np.arange(width), np.arange(height)[:, None]
+    outside = np.zeros((height, width), bool)
+    for (a, b, c), size in zip(matrix, (width, height)):
+        place = a * column + b * row + c + 0.5
+        outside |= (place < 0) | (place >= size)
+    fill = np.full_like(clip[0], FILL)
+    result = np.empty_like(clip)
+    for frame, turned in zip(clip, result):
+        cv2.warpAffine(
+            frame,
+            matrix, (width, height),
+            dst=turned,
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE)
+        cv2.copyTo(fill, outside.astype(np.uint8), turned)
+    return result
+
+
+# By the names of timm's operations; several names differ only in how a
+# magnitude becomes an argument, which timm decides.
+CLIP_OPS: Dict[str, Callable[..., np.ndarray]] = dict(
+    AutoContrast=auto_contrast,
+    Equalize=equalize,
+    Invert=invert,
+    Rotate=rotate,
+    Posterize=posterize,
+    PosterizeIncreasing=posterize,
+    PosterizeOriginal=posterize,
+    Solarize=solarize,
+    SolarizeIncreasing=solarize,
+    SolarizeAdd=solarize_add,
+    Color=color,
+    ColorIncreasing=color,
+    Contrast=contrast,
+    ContrastIncreasing=contrast,
+    Brightness=brightness,
+    BrightnessIncreasing=brightness,
+    Sharpness=sharpness,
+    SharpnessIncreasing=sharpness,
+    ShearX=shear_x,
+    ShearY=shear_y,
+    TranslateX=translate_x_abs,
+    TranslateY=translate_y_abs,
+    TranslateXRel=translate_x_rel,
+    TranslateYRel=translate_y_rel)

@@ -79,9 +79,9 @@ class Adapted(Expert):
     def read_out(self, x: Tensor) -> Tensor:
         return self.expert.read_out(x)
 
-    def freeze(self) -> None:
+    def freeze(self, dtype: Optional[str] = None) -> None:
         """Freezes the expert but its read-out norm; adapters are trained."""
-        self.expert.freeze()
+        self.expert.freeze(dtype)
 
     def train(self, mode: bool = True) -> 'Adapted':
         """The frozen expert stays in evaluation mode."""

@@ -87,6 +87,7 @@ class STAdapter(Adapted):
             (SpaceTimeAdapters(expert.embed_dims, adapter_dims, places)
              for _ in expert.blocks), init_cfg)
 
-    def freeze(self) -> None:
+    def freeze(self, dtype: Optional[str] = None) -> None:
         """Only the adapters are trained, as the paper has it."""
-        self.expert.requires_grad_(False)
+        super().freeze(dtype)
+        self.expert.norm.requires_grad_(False)

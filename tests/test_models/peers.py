@@ -57,7 +57,7 @@ def multiply_adds(backbone, frames, img_size=224):
     """Multiply-adds of one view, in G."""
     from torch.utils.flop_counter import FlopCounterMode
     with torch.device('meta'):
-        model = MODELS.build(backbone).eval()
+        model = MODELS.build(backbone).eval().requires_grad_(False)
         clip = torch.empty(1, 3, frames, img_size, img_size)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(clip)

@@ -1,7 +1,23 @@
 import pytest
+import torch
+from mmaction.registry import MODELS
 
+from cast_mmaction.models.attention import attention_weights
+from cast_mmaction.models.evl import CrossFrame
 from tests.golden import GoldenCase, relative_error
-from tests.test_models.peers import golden
+from tests.test_models.peers import (TINY, build, counted, fill, golden,
+                                     multiply_adds, step)
+
+
+def tiny(**options):
+    cfg = dict(
+        type='EVL',
+        arch=TINY,
+        img_size=32,
+        num_frames=4,
+        num_decoder_layers=1,
+        cross_frame=True)
+    return dict(cfg, **options)
 
 
 def test_golden_output(shared):
@@ -10,3 +26,87 @@ def test_golden_output(shared):
         case, 'evl', dict(type='EVL', num_decoder_layers=3, cross_frame=True))
     logits = model.cls_head(model.backbone(case.clip()))
     assert relative_error(logits, case.outputs['output']) < 1e-4
+
+
+@pytest.mark.parametrize('cross_frame, millions', [(False, 28.7),
+                                                   (True, 33.2)])
+def test_trainable_parameters(cross_frame, millions):
+    trained, _ = counted(dict(type='EVL', cross_frame=cross_frame))
+    assert trained == pytest.approx(millions, rel=.01)
+
+
+def test_multiply_adds_of_three_views():
+    views = 3 * multiply_adds(dict(type='EVL'), 8)
+    assert views == pytest.approx(444, rel=.01)
+
+
+def test_cross_frame_code_by_its_definition():
+    torch.manual_seed(0)
+    grid, steps, dims = (2, 3), 3, 8
+    module = CrossFrame(dims, 2, grid)
+    fill(module)
+    q, k = torch.randn(2, 1, steps, 6, dims)
+    code = module(q, k)
+
+    def heads(x):
+        return x.unflatten(-1, (2, -1)).transpose(0, 1)
+
+    for t in range(steps):
+        expected = torch.zeros(6, dims)
+        for other, table in ((t - 1, module.previous), (t + 1, module.next)):
+            if not 0 <= other < steps:
+                continue
+            weights = attention_weights(heads(q[0, t]),
+                                        heads(k[0, other])).mean(0)
+            for a in range(6):
+                for b in range(6):
+                    row = (a // 3 - b // 3 + 1) * 5 + a % 3 - b % 3 + 2
+                    expected[a] = expected[a] + weights[a, b] * table[row]
+        torch.testing.assert_close(code[0, t], expected)
+
+
+def test_nothing_of_the_encoder_is_kept():
+    # Bytes kept for the backward pass do not grow with the encoder's depth.
+    def kept(depth):
+        backbone = MODELS.build(tiny(arch=dict(TINY, num_layers=depth)))
+        sizes = {}
+
+        def pack(x):
+            sizes[x.data_ptr()] = x.numel()
+            return x
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+            backbone(torch.randn(1, 3, 4, 32, 32)).sum()
+        return sum(sizes.values())
+
+    assert kept(1) == kept(4)
+
+
+@pytest.mark.parametrize('frozen', [True, False])
+def test_a_step_moves_what_is_trained(frozen):
+    model = build(tiny(frozen=frozen), 5, in_channels=16)
+    fill(model)
+    moved = step(model, 4)
+    expert = {k for k in model.state_dict() if '.expert.' in k}
+    norm = {k for k in expert if '.expert.norm.' in k}
+    assert moved >= model.state_dict().keys() - expert
+    assert moved & expert == (set() if frozen else expert - norm)
+    assert model.backbone.expert.training is not frozen
+
+
+@pytest.mark.parametrize(
+    'switch', ['temporal_conv', 'temporal_positions', 'cross_frame'])
+def test_switches(switch):
+    with_it, without = (
+        MODELS.build(tiny(**{switch: on})) for on in (True, False))
+    gone = with_it.state_dict().keys() - without.state_dict().keys()
+    part = dict(
+        temporal_conv='conv',
+        temporal_positions='time_positions',
+        cross_frame='cross_frame')[switch]
+    assert gone and all(k.startswith(f'layers.0.{part}') for k in gone)
+
+
+def test_too_deep_a_decoder_is_refused():
+    with pytest.raises(ValueError, match='has 2 blocks'):
+        MODELS.build(tiny(num_decoder_layers=3))

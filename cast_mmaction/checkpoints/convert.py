@@ -271,8 +271,8 @@ def convert(state_dict: StateDict, source: str) -> StateDict:
         return CONVERTERS[source](strip_prefixes(state_dict))
     except CheckpointError as error:
         raise CheckpointError(
-            f'these are not weights of the source {source!r}: {error}'
-        ) from None
+            f'these are not weights of the source {source!r}: {error}',
+            error.unexpected) from None
 
 
 def revert(state_dict: StateDict, target: str) -> StateDict:

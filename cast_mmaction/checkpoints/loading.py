@@ -1,6 +1,6 @@
 """Filling models with weights, strictly."""
 from pathlib import Path
-from typing import Dict, FrozenSet, List, NamedTuple
+from typing import Dict, List, NamedTuple, Sequence
 
 import torch
 from mmengine.logging import MMLogger
@@ -11,10 +11,11 @@ from .positions import fit_positions
 from .reading import read_state_dict
 from .rename import CheckpointError, StateDict, shorten
 
-# Keys that a source need not have. A pre-training has no read-out norm: it
-# starts fresh.
-ALLOWED_MISSING: Dict[str, FrozenSet[str]] = {
-    'videomae': frozenset({'norm.weight', 'norm.bias'}),
+# What a source may lack as a whole, by the start of the names; it then starts
+# as the model has it.
+ALLOWED_MISSING: Dict[str, Sequence[str]] = {
+    'videomae': ('norm.', ),  # a pre-training has no read-out
+    'evl': ('backbone.expert.', ),  # published files leave the encoder out
 }
 
 
@@ -52,32 +53,35 @@ class Fit(NamedTuple):
 
 def fit(module: nn.Module,
         state_dict: StateDict,
-        allowed_missing: FrozenSet[str] = frozenset()) -> Fit:
+        allowed_missing: Sequence[str] = ()) -> Fit:
     """Compares a state dict with a model and resizes position tables.
 
     Args:
         module: The model.
         state_dict: Tensors under this package's names.
-        allowed_missing: Keys that the state dict need not have.
+        allowed_missing: Starts of names that the state dict may lack, all
+            with one start or none.
     """
+    lacking = tuple(start for start in allowed_missing
+                    if not any(key.startswith(start) for key in state_dict))
     own = {k: tuple(v.shape) for k, v in module.state_dict().items()}
     state_dict, resized = fit_positions(state_dict, own)
     missing = own.keys() - state_dict.keys()
+    left_fresh = {key for key in missing if key.startswith(lacking)}
     shared = own.keys() & state_dict.keys()
     wrong_shape = {
         key: f'{tuple(state_dict[key].shape)} instead of {own[key]}'
         for key in shared if tuple(state_dict[key].shape) != own[key]
     }
     return Fit(state_dict, sorted(shared - wrong_shape.keys()),
-               sorted(missing - allowed_missing),
-               sorted(missing & allowed_missing),
+               sorted(missing - left_fresh), sorted(left_fresh),
                sorted(state_dict.keys() - own.keys()), wrong_shape, resized)
 
 
 def load_strictly(module: nn.Module,
                   state_dict: StateDict,
                   name: str,
-                  allowed_missing: FrozenSet[str] = frozenset()) -> None:
+                  allowed_missing: Sequence[str] = ()) -> None:
     """Fills a model; nothing may be left over on either side.
 
     Args:
@@ -85,7 +89,7 @@ def load_strictly(module: nn.Module,
         state_dict: Tensors under this package's names. Position tables are
             resized where needed, and that is logged.
         name: Where they come from, for messages.
-        allowed_missing: Keys that the state dict need not have.
+        allowed_missing: See :func:`fit`.
 
     Raises:
         CheckpointError: naming the keys that do not fit.
@@ -116,7 +120,7 @@ def load_pretrained(expert: nn.Module, pretrained: str, source: str) -> None:
         CheckpointError: naming the file and the keys that do not fit.
     """
     load_strictly(expert, read_pretrained(expert, pretrained, source),
-                  pretrained, ALLOWED_MISSING.get(source, frozenset()))
+                  pretrained, ALLOWED_MISSING.get(source, ()))
 
 
 def read_pretrained(expert: nn.Module, pretrained: str,

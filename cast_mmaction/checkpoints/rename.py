@@ -9,7 +9,15 @@ Rules = Sequence[Tuple[str, Optional[str]]]
 
 
 class CheckpointError(ValueError):
-    """A checkpoint does not fit: names what, and what to do."""
+    """A checkpoint does not fit: names what, and what to do.
+
+    Attributes:
+        unexpected: The keys that nothing is known about, if that is why.
+    """
+
+    def __init__(self, message: str, unexpected: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.unexpected = unexpected
 
 
 def shorten(keys: Iterable[str], limit: int = 8) -> str:
@@ -52,7 +60,7 @@ def rename(state_dict: StateDict, rules: Rules) -> StateDict:
         else:
             unknown.append(key)
     if unknown:
-        raise CheckpointError(f'unexpected keys: {shorten(unknown)}')
+        raise CheckpointError(f'unexpected keys: {shorten(unknown)}', unknown)
     return renamed
 
 

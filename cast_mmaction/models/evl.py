@@ -9,6 +9,7 @@ from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ..checkpoints import mark_frozen
 from .adapters import TemporalConv, init_linear
 from .attention import CrossAttention, attention_weights
 from .vit import MLP, CLIPExpert, QuickGELU
@@ -175,6 +176,8 @@ class EVL(BaseModule):
         # CLIP's read-out norm is never used.
         self.expert.requires_grad_(not frozen)
         self.expert.norm.requires_grad_(False)
+        if frozen:
+            mark_frozen(self.expert)
 
     def forward(self, clip: Tensor) -> Tensor:
         """``(B, 3, F, H, W) -> (B, D)``: the query, normalised."""

@@ -1,0 +1,82 @@
+import pytest
+import torch
+from mmaction.registry import MODELS
+
+from cast_mmaction.checkpoints import CheckpointError
+from cast_mmaction.checkpoints.infer import infer_model
+
+ARCH = dict(embed_dims=64, num_layers=2, num_heads=1)
+SIZES = dict(arch=ARCH, img_size=32)
+EXPERT = dict(SIZES, num_frames=4)
+LINEAR = dict(type='LinearHead', in_channels=64, num_classes=5)
+
+
+def recognizer(backbone, head):
+    return dict(type='Recognizer3D', backbone=backbone, cls_head=head)
+
+
+def cast(head, **exchange):
+    return recognizer(
+        dict(
+            type='CAST',
+            spatial=dict(type='CLIPExpert', **EXPERT),
+            temporal=dict(type='VideoMAEExpert', **EXPERT),
+            exchange=dict(type='BCAST', **exchange)), head)
+
+
+@pytest.mark.parametrize('source, config', [
+    ('clip', dict(type='CLIPExpert', **EXPERT)),
+    ('videomae', dict(type='VideoMAEExpert', **EXPERT)),
+    ('cast', cast(dict(type='CASTHead', in_channels=64, num_classes=5))),
+    ('cast', cast(dict(type='VerbNounHead', in_channels=64), ratio=.25)),
+    ('mmaction', recognizer(dict(type='VideoMAEExpert', **EXPERT), LINEAR)),
+    ('mmaction', recognizer(dict(type='SpaceTimeViT', **EXPERT), LINEAR)),
+    ('timesformer',
+     recognizer(dict(type='SpaceTimeViT', scheme='joint', **EXPERT), LINEAR)),
+    ('timesformer',
+     recognizer(dict(type='SpaceTimeViT', scheme='space', **SIZES), None)),
+    ('aim', recognizer(dict(type='AIM', **EXPERT), LINEAR)),
+    ('st_adapter', recognizer(
+        dict(type='STAdapter', places=('ffn', ), adapter_dims=24, **SIZES),
+        LINEAR)),
+    ('evl', recognizer(
+        dict(type='EVL', num_decoder_layers=1, cross_frame=True, **EXPERT),
+        LINEAR)),
+])
+def test_the_inferred_model_takes_the_weights(source, config):
+    weights = MODELS.build(config).state_dict()
+    inferred = MODELS.build(infer_model(weights, source))
+    inferred.load_state_dict(weights)
+
+
+@pytest.mark.parametrize('arch, patch_size', [('base', 16), ('large', 14)])
+def test_published_evl_without_its_encoder(arch, patch_size):
+    config = recognizer(
+        dict(type='EVL', arch=arch, patch_size=patch_size),
+        dict(LINEAR, in_channels=768 if arch == 'base' else 1024))
+    with torch.device('meta'):
+        weights = MODELS.build(config).state_dict()
+        inferred = MODELS.build(
+            infer_model(
+                {k: v
+                 for k, v in weights.items() if '.expert.' not in k}, 'evl'))
+    assert {k: v.shape for k, v in inferred.state_dict().items()
+            } == {k: v.shape for k, v in weights.items()}
+
+
+def test_frames_of_cast_are_those_of_its_positions():
+    config = cast(dict(type='CASTHead', in_channels=64, num_classes=5))
+    inferred = infer_model(MODELS.build(config).state_dict(), 'cast')
+    assert inferred['backbone']['spatial']['num_frames'] == 4
+
+
+def test_a_width_that_does_not_tell_the_heads():
+    config = dict(
+        type='CLIPExpert', img_size=32, arch=dict(ARCH, embed_dims=48))
+    with pytest.raises(CheckpointError, match='width of 48.*config'):
+        infer_model(MODELS.build(config).state_dict(), 'clip')
+
+
+def test_shapes_that_are_not_there():
+    with pytest.raises(CheckpointError, match='patch_embed.*config'):
+        infer_model({'norm.weight': torch.ones(64)}, 'clip')

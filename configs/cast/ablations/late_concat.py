@@ -1,0 +1,7 @@
+# Late concatenation: both labels from both read-out features.
+_base_ = './cast.py'
+
+model = dict(
+    backbone=dict(exchange=None),
+    neck=dict(type='LateFusion', how='concat'),
+    cls_head=dict(in_channels=2 * _base_.model.cls_head.in_channels))

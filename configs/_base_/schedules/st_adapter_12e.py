@@ -1,0 +1,16 @@
+# ST-Adapter (arXiv 2206.13559) on Kinetics-400; epochs, batch and warm-up of
+# its authors' scripts.
+_base_ = 'adamw_70e.py'
+
+optim_wrapper = dict(
+    paramwise_cfg=dict(layer_decay_rate=1.),
+    optimizer=dict(lr=5e-4, weight_decay=0.01))
+auto_scale_lr = dict(base_batch_size=192)
+param_scheduler = [
+    dict(
+        type='WarmupCosineLR',
+        warmup=2,
+        eta_min_ratio=0.,
+        convert_to_iter_based=True)
+]
+train_cfg = dict(max_epochs=12)

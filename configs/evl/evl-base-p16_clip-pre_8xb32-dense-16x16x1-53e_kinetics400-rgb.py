@@ -1,0 +1,15 @@
+# Source: EVL (arXiv 2208.03550), section 4.
+# Expected: 83.6 top-1 (published; not measured here).
+# Views: test 3 clips (16 frames, every 16th) x 1 crop of 224.
+# Weights: CLIP from open_clip.
+_base_ = [
+    '../_base_/models/evl_base_p16.py',
+    '../_base_/datasets/kinetics400_16x16_3x1.py',
+    '../_base_/schedules/evl_53e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(backbone=dict(num_frames=16))
+
+# 8 GPUs x 32 clips = 256 clips an optimizer step.
+train_dataloader = dict(batch_size=32)

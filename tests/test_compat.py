@@ -72,7 +72,8 @@ def test_importlib_metadata_defect():
 
 
 def test_mmcv_lite_warning_defect():
-    code = 'warnings.filterwarnings("error", "Fail to"); import mmcv.cnn'
+    code = ('warnings.filterwarnings("error", "Fail to"); '
+            'import mmcv.cnn.bricks.transformer')
     if installed('mmcv-lite') is None:
         pytest.skip('the full mmcv is installed')
     assert 'MultiScaleDeformableAttention' in host(code)

@@ -1,12 +1,14 @@
 """A training that takes a second: a toy model, its data and a config."""
+import time
 from itertools import count
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from mmaction.registry import DATASETS, METRICS, MODELS
+from mmaction.registry import DATASETS, HOOKS, METRICS, MODELS
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from torch import nn
 
@@ -126,3 +128,12 @@ def assert_same(left: dict, right: dict, **tolerance) -> None:
     for key in left:
         torch.testing.assert_close(
             left[key], right[key], **tolerance, msg=lambda m: f'{key}: {m}')
+
+
+@HOOKS.register_module()
+class SlowHook(Hook):
+    """Time to send a signal in."""
+
+    def after_train_iter(self, runner, **kwargs) -> None:
+        if runner.epoch:
+            time.sleep(0.3)

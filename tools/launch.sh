@@ -28,7 +28,9 @@ check_count() {
     local have kind=GPU
     have="$("$PYTHON" -c 'import torch; print(torch.cuda.device_count())')"
     if [[ "$have" == 0 ]]; then
-        have="$(nproc)" kind="CPU core"
+        # nproc itself heeds OMP_NUM_THREADS. Two processes always get along.
+        have="$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)"
+        have=$((have < 2 ? 2 : have)) kind="CPU core"
         export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$((
             count < have ? have / count : 1))}"
     fi

@@ -1,0 +1,117 @@
+"""Two processes, on one machine or two, learn what one does."""
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from tests.toy import ROOT, assert_same, toy_config, weights
+
+pytestmark = pytest.mark.slow
+TRAIN, TEST = ROOT / 'tools/dist_train.sh', ROOT / 'tools/dist_test.sh'
+
+
+def environment(**more):
+    """Of a machine without a GPU."""
+    return dict(os.environ, CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1',
+                **more)
+
+
+def dump(folder, name, **changes):
+    """A config file of a toy training in ``folder/name``."""
+    cfg = toy_config(folder / name, **changes)
+    cfg.pop('experiment_name')  # processes that start again are other runs
+    path = folder / f'{name}.py'
+    cfg.dump(path)
+    return path
+
+
+def run(*command, **more):
+    done = subprocess.run([str(x) for x in command],
+                          env=environment(**more),
+                          capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope='module')
+def single(tmp_path_factory):
+    """What one process learns from batches of four."""
+    folder = tmp_path_factory.mktemp('single')
+    run(TRAIN, dump(folder, 'run', epochs=4), 1)
+    return weights(folder / 'run/epoch_4.pth')
+
+
+def test_two_processes_equal_one(tmp_path, single):
+    config = dump(tmp_path, 'run', batch=2, epochs=4)
+    run(TRAIN, config, 2)
+    checkpoint = tmp_path / 'run/epoch_4.pth'
+    assert_same(single, weights(checkpoint), rtol=1e-5, atol=1e-6)
+
+    log = run(TEST, config, checkpoint, 2, '--dump', tmp_path / 'out.pkl',
+              '--cfg-options', 'log_level=INFO')
+    assert 'acc/top1' in log
+    assert (tmp_path / 'out.pkl').is_file()
+
+
+def test_two_machines_equal_one(tmp_path, single):
+    """On loopback, one process each."""
+    config = dump(tmp_path, 'run', batch=2, epochs=4)
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = str(probe.getsockname()[1])
+    machines = [
+        subprocess.Popen([str(TRAIN), str(config), '1'],
+                         env=environment(
+                             NNODES='2',
+                             NODE_RANK=str(rank),
+                             MASTER_ADDR='127.0.0.1',
+                             PORT=port)) for rank in range(2)
+    ]
+    assert [x.wait(timeout=120) for x in machines] == [0, 0]
+    assert_same(
+        single, weights(tmp_path / 'run/epoch_4.pth'), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
+def test_stopped_then_resumed_equals_uninterrupted(tmp_path, single, number):
+    """SIGTERM as a scheduler sends it, SIGKILL without a chance to save."""
+    config = dump(tmp_path, 'run', batch=2, epochs=4)
+    slow = tmp_path / 'slow.py'
+    slow.write_text(f"_base_ = '{config}'\n"
+                    'custom_hooks = [dict(type="SlowHook")]\n')
+    training = subprocess.Popen([str(TRAIN), str(slow), '2'],
+                                env=environment(),
+                                start_new_session=True)
+    first = tmp_path / 'run/epoch_1.pth'
+    for _ in range(600):
+        if first.is_file():
+            break
+        time.sleep(.1)
+    if number == signal.SIGKILL:
+        os.killpg(training.pid, number)
+    else:
+        training.send_signal(number)
+    assert training.wait(timeout=60) != 0
+    assert not (tmp_path / 'run/epoch_4.pth').exists()
+    assert (tmp_path / 'run/preempted.pth').exists() == (
+        number == signal.SIGTERM)
+
+    run(TRAIN, config, 2, '--resume')
+    assert_same(
+        single, weights(tmp_path / 'run/epoch_4.pth'), rtol=1e-5, atol=1e-6)
+
+
+def test_one_process_with_a_bad_loss_stops_both(tmp_path):
+    config = dump(
+        tmp_path, 'run', batch=2, **{'train_dataloader.dataset.poison': 7})
+    done = subprocess.run([str(TRAIN), str(config), '2'],
+                          env=environment(),
+                          capture_output=True,
+                          text=True,
+                          timeout=120)
+    assert done.returncode != 0
+    assert done.stderr.count('FloatingPointError: the loss is not finite') == 2

@@ -53,6 +53,7 @@ def test_golden_figures_through_the_metric(shared):
         tail_nouns=case['tail_nouns'],
         unseen_participants=['P18', 'P32'])
     figures = figures_of(samples, meta)
+    assert next(iter(figures)) == 'all/action_top1'
     balance = figures.pop('all/harmonic_mean')
     assert figures == pytest.approx(golden['metrics'], abs=1e-4)
     assert balance == pytest.approx(52.588535, abs=1e-4)

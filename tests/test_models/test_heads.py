@@ -87,7 +87,23 @@ def test_label_smoothing_and_soft_labels(hard):
     torch.testing.assert_close(
         losses['loss_verb'],
         ce(verb, torch.tensor([1]), label_smoothing=.1))
-    assert ('verb_top1_acc' in losses) == hard
+    assert {'verb_top1_acc', 'noun_top5_acc'} < losses.keys()
+
+
+def test_accuracy_in_the_log_is_that_of_the_larger_share():
+    head = VerbNounHead(8, num_verbs=3, num_nouns=4, topk=(1, 2))
+    verb = torch.tensor([[3., 2., 1.], [3., 2., 1.]])
+    noun = torch.tensor([[0., 0., 0., 9.], [9., 0., 0., 0.]])
+    hard = head.loss_by_feat((verb, noun),
+                             verb_noun_samples([[0], [1]], [[3], [3]]))
+    soft = head.loss_by_feat((verb, noun),
+                             verb_noun_samples(
+                                 [[.7, .3, 0.], [.4, .6, 0.]],
+                                 [[0., 0., .4, .6], [0., 0., .4, .6]]))
+    for losses in (hard, soft):
+        assert losses['verb_top1_acc'] == 0.5
+        assert losses['verb_top2_acc'] == 1
+        assert losses['noun_top1_acc'] == 0.5
 
 
 def test_views_are_averaged_as_probabilities_per_task():

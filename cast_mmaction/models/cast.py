@@ -2,7 +2,8 @@
 
 The shape legend is in ``attention.py``.
 """
-from typing import List, Optional, Sequence, Tuple, Union
+from functools import lru_cache
+from typing import Callable, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -64,10 +65,16 @@ class CASTLayer(nn.Module):
             return s, t
         to_s, to_t = self.exchange.residuals(s, t)
         if to_s is not None:
-            s = s + self.drop_path(to_s)
+            s = s + (self._drop(to_s) if self.training else to_s)
         if to_t is not None:
-            t = t + self.drop_path(to_t)
+            t = t + (self._drop(to_t) if self.training else to_t)
         return s, t
+
+    # Not compiled: a layer has its own rate, so that it would need its own
+    # program, and a compiled program draws other numbers.
+    @torch.compiler.disable
+    def _drop(self, x: Tensor) -> Tensor:
+        return self.drop_path(x)
 
     def feed_forward(self, blocks_s: Blocks, blocks_t: Blocks, s: Tensor,
                      t: Tensor) -> Tuple[Tensor, Tensor]:
@@ -106,9 +113,17 @@ class CAST(BaseModule):
             :func:`pair_blocks`.
         with_cp: Recompute each depth in the backward pass instead of keeping
             its activations.
+        compile: Compile one depth with ``torch.compile``; all depths share
+            the program. Every batch size gets its own, so drop a last,
+            smaller batch. A dict holds options, such as ``dict(mode=
+            'max-autotune-no-cudagraphs')``.
+        frozen_dtype: Hold the large weights of the frozen experts as
+            'bfloat16' or 'float16'. Under autocast to the same type this
+            changes no output; without autocast it is an error.
         init_cfg: As in mmengine.
 
     Raises:
+        RuntimeError: on running with ``frozen_dtype`` outside autocast.
         ValueError: if there is no such expert, the temporal one has no time
             axis, the pairing does not fit, or a pair of ``exchange_layers``
             does not exist.
@@ -125,8 +140,13 @@ class CAST(BaseModule):
                  freeze_experts: bool = True,
                  pairing: Optional[Sequence[Tuple[int, int]]] = None,
                  with_cp: bool = False,
+                 compile: Union[bool, dict] = False,
+                 frozen_dtype: Optional[str] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg=init_cfg)
+        if frozen_dtype is not None and not freeze_experts:
+            raise ValueError(f'frozen_dtype={frozen_dtype!r} is for frozen '
+                             'experts; leave it out to train them')
         self.spatial = build_expert(spatial)
         self.temporal = build_expert(temporal)
         if self.temporal.num_steps < 2:
@@ -136,6 +156,11 @@ class CAST(BaseModule):
                 f'{self.temporal.num_frames} frames; it needs at least 2')
         self.freeze_experts = freeze_experts
         self.with_cp = with_cp
+        self.compile_options = None
+        if compile is not False:
+            options = {} if compile is True else compile
+            self.compile_options = tuple(sorted(options.items()))
+        self.frozen_dtype = frozen_dtype
         depths = len(self.spatial.blocks), len(self.temporal.blocks)
         pairs = _check_pairing(pairing, *depths)
         # Blocks of each expert up to a pair: [(first, one past the last)].
@@ -167,7 +192,7 @@ class CAST(BaseModule):
                 CASTLayer(paired_s, paired_t, module, rate, leads_s, leads_t))
         if freeze_experts:
             for expert in self.experts():
-                expert.freeze()
+                expert.freeze(frozen_dtype)
 
     def experts(self) -> Tuple[Expert, Expert]:
         """The spatial and the temporal expert."""
@@ -190,18 +215,24 @@ class CAST(BaseModule):
         Returns:
             The spatial and the temporal feature, ``(B, D)`` each.
         """
+        if self.frozen_dtype and not torch.is_autocast_enabled(
+                clip.device.type):
+            raise RuntimeError(
+                f'frozen_dtype={self.frozen_dtype!r} needs autocast: train '
+                "with an optim_wrapper of type 'AmpOptimWrapper', or leave "
+                'frozen_dtype out')
         s, t = self.spatial.embed(clip), self.temporal.embed(clip)
         stages = list(zip(self.layers, *self._stages()))
-        for layer, blocks_s, blocks_t in stages[:-1]:
-            s, t = self._run(layer, blocks_s, blocks_t, s, t)
-        layer, blocks_s, blocks_t = stages[-1]
-        s, t = self._run(layer.attend, blocks_s, blocks_t, s, t)
+        for stage in stages[:-1]:
+            s, t = self._run(CASTLayer.forward, *stage, s, t)
+        stage = stages[-1]
+        s, t = self._run(CASTLayer.attend, *stage, s, t)
         if self.training:
             # Only the tokens of the read-out matter after the last exchange.
             # Evaluation keeps all, for whoever looks at token maps.
             s = self.spatial.read_out_tokens(s)
             t = self.temporal.read_out_tokens(t)
-        s, t = self._run(layer.feed_forward, blocks_s, blocks_t, s, t)
+        s, t = self._run(CASTLayer.feed_forward, *stage, s, t)
         return self.spatial.read_out(s), self.temporal.read_out(t)
 
     def _stages(self) -> List[List[Blocks]]:
@@ -209,7 +240,9 @@ class CAST(BaseModule):
         return [[list(expert.blocks)[begin:end] for begin, end in spans]
                 for expert, spans in zip(self.experts(), self._spans)]
 
-    def _run(self, function, *args) -> Tuple[Tensor, Tensor]:
+    def _run(self, function: Callable, *args) -> Tuple[Tensor, Tensor]:
+        if self.compile_options is not None:
+            function = _compiled(function, self.compile_options)
         if self.with_cp and torch.is_grad_enabled():
             # The reentrant kind gives adapters in frozen blocks no gradient.
             return checkpoint(function, *args, use_reentrant=False)
@@ -221,6 +254,13 @@ class CAST(BaseModule):
         return [sum(embeddings, [])] + [[*blocks_s, *blocks_t, layer]
                                         for layer, blocks_s, blocks_t in zip(
                                             self.layers, *self._stages())]
+
+
+@lru_cache
+def _compiled(function: Callable, options: tuple) -> Callable:
+    """One program for all layers of all models: what a layer holds goes in
+    as arguments. Models stay free of it, to be copied and saved."""
+    return torch.compile(function, dynamic=False, **dict(options))
 
 
 def pair_blocks(depth_s: int, depth_t: int) -> List[Tuple[int, int]]:

@@ -1,6 +1,7 @@
 """What every expert offers; the shape legend is in ``attention.py``."""
-from typing import List, NamedTuple, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
+import torch
 from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -106,8 +107,17 @@ class Expert(BaseModule):
             x = block(x)
         return self.read_out(x)
 
-    def freeze(self) -> None:
-        """Freezes all but the read-out norm."""
+    def freeze(self, dtype: Optional[str] = None) -> None:
+        """Freezes all but the read-out norm.
+
+        Args:
+            dtype: Type to hold the weights of matrix products in, for
+                autocast to the same type; None leaves them.
+        """
+        if dtype is not None:
+            for module in self.modules():
+                if isinstance(module, (nn.Linear, nn.Conv2d, nn.Conv3d)):
+                    module.to(getattr(torch, dtype))
         self.requires_grad_(False)
         self.norm.requires_grad_(True)
         mark_frozen(self)

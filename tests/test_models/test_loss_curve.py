@@ -15,7 +15,7 @@ CURVE = [
 ]
 
 
-def train(with_cp=False, steps=8):
+def train(steps=8, **backbone):
     """Losses of a tiny CAST on two fixed batches of made-up clips.
 
     Weights and clips come from numpy, whose streams are frozen, so that the
@@ -37,7 +37,7 @@ def train(with_cp=False, steps=8):
                 type='CAST',
                 spatial=dict(type='CLIPExpert', **expert),
                 temporal=dict(type='VideoMAEExpert', **expert),
-                with_cp=with_cp),
+                **backbone),
             cls_head=dict(
                 type='CASTHead',
                 in_channels=24,
@@ -73,4 +73,11 @@ def train(with_cp=False, steps=8):
 @pytest.mark.parametrize('kernel', [None, eager_kernel])
 def test_the_curve_is_the_stored_one(with_cp, kernel):
     with use_kernel(kernel) if kernel else nullcontext():
-        assert train(with_cp) == pytest.approx(CURVE, rel=1e-4)
+        assert train(with_cp=with_cp) == pytest.approx(CURVE, rel=1e-4)
+
+
+@pytest.mark.parametrize('with_cp', [False, True])
+def test_compiling_keeps_the_curve(with_cp):
+    assert train(
+        with_cp=with_cp, compile=dict(backend='aot_eager')) == pytest.approx(
+            CURVE, rel=1e-4)

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from mmaction.registry import MODELS
@@ -138,3 +141,42 @@ def test_a_missing_adapter_is_refused(train, tmp_path):
     torch.save(content, path)
     with pytest.raises(ValueError, match='layers.0.attn.up.bias'):
         train('other', load_from=str(path))
+
+
+@pytest.mark.slow
+def test_cast_b_is_small_and_needs_little_memory(tmp_path):
+    """182 MB of weights; nothing is copied that is not stored."""
+    expert = dict(pretrained='weights that nobody loads here')
+    model = dict(
+        _delete_=True,
+        type='Recognizer3D',
+        backbone=dict(
+            type='CAST',
+            spatial=dict(type='CLIPExpert', **expert),
+            temporal=dict(type='VideoMAEExpert', **expert)),
+        cls_head=dict(type='CASTHead', in_channels=768, num_classes=400))
+    runner = Runner.from_cfg(toy_config(tmp_path, model=model, **ONLY))
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    for parameter in runner.model.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.zeros_like(parameter)
+    runner.optim_wrapper.optimizer.step()
+    hook = next(x for x in runner.hooks if hasattr(x, 'trainable_only'))
+    assert runner.train_loop
+    hook.before_train(runner)
+    Path('/proc/self/clear_refs').write_text('5')  # forget the peak so far
+    before = memory('VmRSS')
+    hook._write(
+        runner,
+        'epoch_1.pth',
+        save_optimizer=True,
+        save_param_scheduler=False,
+        meta={})
+    assert memory('VmHWM') - before < 500e6
+    assert (tmp_path / 'epoch_1.pth').stat().st_size < 190e6
+
+
+def memory(field):
+    """A figure of this process's memory, bytes."""
+    status = Path('/proc/self/status').read_text()
+    return 1024 * int(re.search(rf'{field}:\s+(\d+) kB', status)[1])

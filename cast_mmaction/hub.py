@@ -1,0 +1,162 @@
+"""Trained recognizers as single files that anyone can load.
+
+A published file is a safetensors file with all weights and, in its header,
+the config of the model and of its test pipeline as a Python literal (JSON has
+no tuples). Both are data: loading one runs no program of its maker.
+"""
+import ast
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Union
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from .checkpoints import CheckpointError, load_strictly
+from .checkpoints.reading import sha256_of
+from .engine import whole_file
+from .version import __version__
+
+HUB_ID = re.compile(r'[\w.-]+/[\w.-]+')
+# Names in registries. A dotted path would be imported and called.
+TYPE = re.compile(r'(mmaction\.|mmengine\.)?\w+')
+
+
+def from_pretrained(path_or_hub_id: Union[str, Path],
+                    device: Union[str, torch.device] = 'cpu') -> nn.Module:
+    """A recognizer that is ready to use.
+
+    Args:
+        path_or_hub_id: A file of ``tools/publish_model.py``, a folder with
+            one, or the id of a repository on the Hugging Face hub such as
+            'someone/cast-b-k400' (needs the extra ``hub``).
+        device: Where to put it.
+
+    Returns:
+        The recognizer in evaluation mode, with the config that
+        ``mmaction.apis.inference_recognizer`` reads.
+
+    Raises:
+        CheckpointError: if there is no such file, or it was not published by
+            this package.
+        ImportError: with the command that installs the extra.
+    """
+    path = _find(path_or_hub_id)
+    config = read_config(path)
+    init_default_scope('mmaction')
+    model = MODELS.build(config.model)
+    load_strictly(model, load_file(path), str(path))
+    model.cfg = config
+    return model.to(device).eval()
+
+
+def read_config(path: Path) -> Config:
+    """The config inside a published file: ``model``, ``test_pipeline``.
+
+    Raises:
+        CheckpointError: if there is none, or it names something else than
+            registered modules.
+    """
+    try:
+        with safe_open(path, 'pt') as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise CheckpointError(f'{path}: damaged, or not a safetensors file '
+                              f'({error})') from None
+    if 'config' not in metadata:
+        raise CheckpointError(f'{path}: holds no config; only files of '
+                              'tools/publish_model.py can be loaded alone')
+    try:
+        config = ast.literal_eval(metadata['config'])
+    except (ValueError, SyntaxError) as error:
+        raise CheckpointError(f'{path}: its config is no plain data '
+                              f'({error})') from None
+    _check_types(config, path)
+    return Config(config)
+
+
+def publish(model: nn.Module, cfg: Config, folder: Path, name: str) -> Path:
+    """Writes a recognizer as one file.
+
+    Args:
+        model: The recognizer, experts and all.
+        cfg: The config that it was built and tested with.
+        folder: Where to write; made if it is not there.
+        name: First part of the file's name.
+
+    Returns:
+        The file, ``{name}_{date}-{first 8 digits of its SHA-256}
+        .safetensors``.
+    """
+    config = dict(
+        model=_standalone(cfg.model),
+        test_pipeline=_standalone(cfg.test_dataloader.dataset.pipeline))
+    metadata = dict(
+        format='pt', cast_mmaction=__version__, config=repr(config))
+    folder.mkdir(parents=True, exist_ok=True)
+    date = datetime.now(timezone.utc).strftime('%Y%m%d')
+    with whole_file(folder / f'{name}.safetensors') as file:
+        save_file({k: v.contiguous() for k, v in model.state_dict().items()},
+                  file, metadata)
+        digest = sha256_of(file)
+    return (folder / f'{name}.safetensors').rename(
+        folder / f'{name}_{date}-{digest[:8]}.safetensors')
+
+
+def _find(path_or_hub_id: Union[str, Path]) -> Path:
+    path = Path(path_or_hub_id)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        path = _download(str(path_or_hub_id))
+    files = sorted(path.glob('*.safetensors'))
+    if len(files) != 1:
+        raise CheckpointError(
+            f'{path_or_hub_id}: one .safetensors file is expected there, '
+            f'found {[file.name for file in files] or "none"}')
+    return files[0]
+
+
+def _download(hub_id: str) -> Path:
+    if not HUB_ID.fullmatch(hub_id):
+        raise CheckpointError(f'{hub_id}: there is no such file or folder, '
+                              'and it is no id of a hub (owner/name)')
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise ImportError(
+            f'{hub_id} is no file or folder; to look for it on the hub, run: '
+            "pip install 'cast-mmaction[hub]'") from None
+    return Path(
+        snapshot_download(hub_id, allow_patterns=['*.safetensors', '*.md']))
+
+
+def _standalone(value: Any) -> Any:
+    """A model's config without files to start from: the weights are there."""
+    if isinstance(value, dict):
+        return {
+            key: None if key in ('pretrained', 'init_cfg') else
+            _standalone(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return type(value)(_standalone(item) for item in value)
+    return value
+
+
+def _check_types(value: Any, path: Path) -> None:
+    if isinstance(value, dict):
+        name = value.get('type', 'none')
+        if not isinstance(name, str) or not TYPE.fullmatch(name):
+            raise CheckpointError(f'{path}: refused, its config asks for '
+                                  f'{name!r}, which is no registered module')
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            _check_types(item, path)

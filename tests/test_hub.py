@@ -1,0 +1,195 @@
+"""Published files: written by `publish_model.py`, loaded alone."""
+import importlib.util
+import os
+import re
+
+import pytest
+import torch
+from mmaction.apis import inference_recognizer
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from safetensors.torch import load_file, save_file
+
+import cast_mmaction
+from cast_mmaction.checkpoints import CheckpointError, trained_only
+from cast_mmaction.checkpoints.reading import sha256_of
+from cast_mmaction.hub import from_pretrained
+from tests.conftest import ROOT
+from tests.test_checkpoints.layouts import SIZES, randomize
+
+spec = importlib.util.spec_from_file_location('publish_model',
+                                              ROOT / 'tools/publish_model.py')
+tool = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tool)
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A trained small model, beside its config and expert."""
+    expert = dict(type='VideoMAEExpert', **SIZES)
+    torch.save(MODELS.build(expert).state_dict(), tmp_path / 'expert.pth')
+    pipeline = [
+        dict(type='DecordInit'),
+        dict(
+            type='UniformSample', clip_len=4, num_clips=2, test_mode=True),
+        dict(type='DecordDecode'),
+        dict(type='Resize', scale=(-1, 32)),
+        dict(type='ThreeCrop', crop_size=32),
+        dict(type='FormatShape', input_format='NCTHW'),
+        dict(type='PackActionInputs')
+    ]
+    cfg = dict(
+        model=dict(
+            type='Recognizer3D',
+            backbone=dict(
+                type='AdaptedExpert',
+                expert=dict(
+                    expert, pretrained=str(tmp_path / 'expert.pth'))),
+            cls_head=dict(type='LinearHead', in_channels=32, num_classes=5),
+            data_preprocessor=dict(
+                type='ActionDataPreprocessor', format_shape='NCTHW')),
+        test_dataloader=dict(
+            dataset=dict(
+                type='VideoDataset',
+                ann_file='lists/val.txt',
+                pipeline=pipeline)))
+    Config(cfg).dump(str(tmp_path / 'small.py'))
+    model = MODELS.build(cfg['model'])
+    model.init_weights()
+    moved = [p for p in model.parameters() if p.requires_grad]
+    randomize(torch.nn.ParameterList(moved))
+    return model
+
+
+@pytest.fixture
+def publish(tmp_path, model):
+    """Publishes the model and gives the folder."""
+
+    def publish(state_dict=None):
+        torch.save({'state_dict': state_dict or model.state_dict()},
+                   tmp_path / 'epoch_1.pth')
+        tool.main([
+            str(tmp_path / 'small.py'),
+            str(tmp_path / 'epoch_1.pth'),
+            str(tmp_path / 'out'), '--result', 'top-1 85.3', '--license',
+            'cc-by-nc-4.0'
+        ])
+        return tmp_path / 'out'
+
+    return publish
+
+
+def weights_in(folder):
+    return next(folder.glob('*.safetensors'))
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_name_with_date_and_hash(publish):
+    folder = publish()
+    file = weights_in(folder)
+    digest = re.fullmatch(r'small_\d{8}-(\w{8})\.safetensors', file.name)[1]
+    assert sha256_of(file).startswith(digest)
+    assert sorted(os.listdir(folder)) == ['README.md', file.name]
+
+
+def test_the_card(publish):
+    card = (publish() / 'README.md').read_text()
+    for said in ('small.py', 'VideoDataset, `val.txt`',
+                 '2 clips of 4 frames x 3 crops', 'top-1 85.3',
+                 'VideoMAEExpert, from', 'expert.pth', 'cc-by-nc-4.0'):
+        assert said in card, said
+
+
+@pytest.mark.parametrize('which', ['folder', 'file'])
+def test_ready_without_config_and_experts(publish, model, tmp_path, which):
+    folder = publish()
+    for name in ('small.py', 'expert.pth', 'epoch_1.pth'):
+        (tmp_path / name).unlink()
+    loaded = cast_mmaction.from_pretrained(
+        folder if which == 'folder' else weights_in(folder))
+    assert same(loaded.state_dict(), model.state_dict())
+    assert not loaded.training
+
+
+def test_a_checkpoint_without_its_experts_is_completed(publish, model):
+    with trained_only(model):
+        small = model.state_dict()
+    file = weights_in(publish(small))
+    assert same(load_file(file), model.state_dict())
+
+
+def test_scores_a_video(publish, shared):
+    video = str(shared / 'clips/arm_wrestling.mp4')
+    scores = inference_recognizer(from_pretrained(publish()), video).pred_score
+    assert scores.shape == (5, ) and scores.sum().item() == pytest.approx(1)
+
+
+def test_a_repository_of_the_hub(publish, model, monkeypatch):
+    folder = publish()
+    asked = []
+
+    def snapshot_download(hub_id, **kwargs):
+        asked.append(hub_id)
+        return str(folder)
+
+    monkeypatch.setattr('huggingface_hub.snapshot_download',
+                        snapshot_download)
+    loaded = from_pretrained('someone/cast-b')
+    assert asked == ['someone/cast-b']
+    assert same(loaded.state_dict(), model.state_dict())
+
+
+def test_the_hub_is_an_extra(monkeypatch):
+    monkeypatch.setitem(__import__('sys').modules, 'huggingface_hub', None)
+    with pytest.raises(ImportError, match=r'cast-mmaction\[hub\]'):
+        from_pretrained('someone/cast-b')
+
+
+def test_what_is_nowhere():
+    with pytest.raises(CheckpointError, match='/no/such/model: there is no'):
+        from_pretrained('/no/such/model')
+
+
+def test_a_folder_without_a_file(tmp_path):
+    with pytest.raises(CheckpointError, match='found none'):
+        from_pretrained(tmp_path)
+
+
+def test_a_file_of_someone_else(tmp_path):
+    save_file({'a': torch.ones(1)}, tmp_path / 'a.safetensors')
+    with pytest.raises(CheckpointError, match='a.safetensors: holds no config'):
+        from_pretrained(tmp_path)
+
+
+def test_a_file_that_is_no_file(tmp_path):
+    (tmp_path / 'a.safetensors').write_text('Not Found')
+    with pytest.raises(CheckpointError, match='a.safetensors: damaged'):
+        from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize('attack', ['os.mkdir', 'subprocess.run', 'a:b'])
+def test_a_config_cannot_call_anything(tmp_path, attack):
+    config = dict(model=dict(type='Recognizer3D',
+                             backbone=[dict(type=attack, path='ran')]))
+    save_file({'a': torch.ones(1)}, tmp_path / 'a.safetensors',
+              {'config': repr(config)})
+    with pytest.raises(CheckpointError, match=f'refused.*{attack}'):
+        from_pretrained(tmp_path)
+
+
+def test_a_config_cannot_be_a_program(tmp_path):
+    save_file({'a': torch.ones(1)}, tmp_path / 'a.safetensors',
+              {'config': "__import__('os').mkdir('ran')"})
+    with pytest.raises(CheckpointError, match='no plain data'):
+        from_pretrained(tmp_path)
+
+
+def test_a_wrong_checkpoint_is_not_published(publish, model, tmp_path):
+    wrong = model.state_dict()
+    del wrong['cls_head.fc_cls.bias']
+    with pytest.raises(SystemExit, match='epoch_1.pth.*cls_head.fc_cls.bias'):
+        publish(wrong)
+    assert not (tmp_path / 'out').exists()

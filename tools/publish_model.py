@@ -18,7 +18,8 @@ from torch import nn
 
 from cast_mmaction.checkpoints import (CheckpointError, complete,
                                        load_strictly, read_state_dict)
-from cast_mmaction.checkpoints.trained_only import is_frozen, sha256
+from cast_mmaction.checkpoints.trained_only import (frozen_tensors, is_frozen,
+                                                    sha256)
 from cast_mmaction.engine import whole_file
 from cast_mmaction.hub import publish
 from mmaction.registry import MODELS
@@ -96,15 +97,10 @@ def experts_of(model: nn.Module) -> str:
     lines = []
     for name, module in model.named_modules():
         if is_frozen(module):
-            frozen = {
-                key: value
-                for key, value in module.named_parameters()
-                if not value.requires_grad
-            }
             lines.append(
                 f'- `{name}`: {type(module).__name__}, from '
                 f'`{module.pretrained}`, SHA-256 of the frozen weights '
-                f'`{sha256(frozen)}`')
+                f'`{sha256(frozen_tensors(module))}`')
     return '\n'.join(lines) or 'None: the whole model was trained.'
 
 

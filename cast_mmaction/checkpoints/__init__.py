@@ -3,10 +3,11 @@ from .convert import CONVERTERS, REVERTERS, convert, revert
 from .loading import load_pretrained, load_strictly
 from .reading import read_state_dict
 from .rename import CheckpointError
-from .trained_only import complete, mark_frozen, trained_only
+from .trained_only import (complete, mark_frozen, trained_only,
+                           verify_experts)
 
 __all__ = [
     'CONVERTERS', 'CheckpointError', 'REVERTERS', 'complete', 'convert',
     'load_pretrained', 'load_strictly', 'mark_frozen', 'read_state_dict',
-    'revert', 'trained_only'
+    'revert', 'trained_only', 'verify_experts'
 ]

@@ -3,13 +3,15 @@
 CAST-B trains 45 M of 217 M parameters. What is frozen is known already: from
 the file or tag that the expert's ``pretrained`` names. Such a checkpoint
 holds, in place of an expert's frozen tensors, one tensor ``frozen_identity``:
-JSON as bytes, of the ``pretrained`` that they came from and their SHA-256.
-It travels with the weights through every format and every way of loading.
+JSON as bytes, of the ``pretrained`` that they came from and the SHA-256 of
+them in float32, whatever type the model holds them in. It travels with the
+weights through every format and every way of loading.
 """
+import copy
 import hashlib
 import json
 from contextlib import contextmanager
-from typing import Dict, Iterator
+from typing import Dict, Iterator, Optional
 
 import torch
 from mmengine.logging import MMLogger
@@ -23,31 +25,37 @@ KEY = 'frozen_identity'
 def mark_frozen(expert: nn.Module) -> None:
     """Teaches an expert to load checkpoints that only name it."""
     if not is_frozen(expert):
-        expert.frozen_expert = True
         expert.register_load_state_dict_pre_hook(_fill)
+        expert.verified_sha256 = None  # see `_verify`
 
 
 def is_frozen(module: nn.Module) -> bool:
     """Whether a module is an expert that :func:`mark_frozen` has seen."""
-    return getattr(module, 'frozen_expert', False)
+    return hasattr(module, 'verified_sha256')
+
+
+def verify_experts(model: nn.Module) -> None:
+    """Compares the frozen experts of a model with their ``pretrained``.
+
+    The log names those that could not be found again, because they have no
+    ``pretrained`` or hold other weights: they stay in every checkpoint.
+    """
+    for name, module in model.named_modules():
+        if is_frozen(module) and not _verify(module):
+            MMLogger.get_current_instance().warning(
+                f'{name} is stored with every checkpoint: its weights are '
+                f'not those of pretrained={module.pretrained!r}')
 
 
 @contextmanager
 def trained_only(model: nn.Module) -> Iterator[None]:
     """Inside, ``model.state_dict()`` names its frozen experts instead of
-    holding them.
-
-    An expert without ``pretrained`` could not be found again: it stays.
-    """
-    handles = []
-    for name, module in model.named_modules():
-        if is_frozen(module):
-            if module.pretrained:
-                handles.append(module.register_state_dict_post_hook(_drop))
-            else:
-                MMLogger.get_current_instance().warning(
-                    f'{name} is stored with the checkpoint: without '
-                    '`pretrained` nothing says where its weights come from')
+    holding them, but for those that could not be found again (see
+    :func:`verify_experts`)."""
+    handles = [
+        module.register_state_dict_post_hook(_drop)
+        for module in model.modules() if is_frozen(module) and _verify(module)
+    ]
     try:
         yield
     finally:
@@ -86,9 +94,13 @@ def sha256(tensors: Dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def frozen_tensors(expert: nn.Module) -> Dict[str, Tensor]:
+    """The state dict of an expert without what is trained."""
+    return _frozen(expert, expert.state_dict())
+
+
 def _frozen(expert: nn.Module, state_dict: StateDict,
             prefix: str = '') -> Dict[str, Tensor]:
-    """The expert's part of a state dict without what is trained."""
     trained = {n for n, p in expert.named_parameters() if p.requires_grad}
     return {
         key[len(prefix):]: value
@@ -97,32 +109,51 @@ def _frozen(expert: nn.Module, state_dict: StateDict,
     }
 
 
+def _pretrained(expert: nn.Module) -> Dict[str, Tensor]:
+    """What is frozen as ``pretrained`` has it, in float32."""
+    twin = copy.deepcopy(expert).float()
+    twin.init_weights()
+    return frozen_tensors(twin)
+
+
+def _verify(expert: nn.Module) -> Optional[str]:
+    """SHA-256 of ``pretrained`` if the expert really holds that."""
+    if expert.verified_sha256 is None and expert.pretrained:
+        source = _pretrained(expert)
+        if all(
+                torch.equal(value, source[key].to(value.dtype))
+                for key, value in frozen_tensors(expert).items()):
+            expert.verified_sha256 = sha256(source)
+    return expert.verified_sha256
+
+
 def _drop(expert: nn.Module, state_dict: StateDict, prefix: str,
           local_metadata: dict) -> None:
-    frozen = _frozen(expert, state_dict, prefix)
-    identity = dict(pretrained=expert.pretrained, sha256=sha256(frozen))
-    for name in frozen:
+    for name in _frozen(expert, state_dict, prefix):
         del state_dict[prefix + name]
+    identity = dict(
+        pretrained=expert.pretrained, sha256=expert.verified_sha256)
     state_dict[prefix + KEY] = torch.frombuffer(
         bytearray(json.dumps(identity).encode()), dtype=torch.uint8)
 
 
 def _fill(expert: nn.Module, state_dict: StateDict, prefix: str,
           *_) -> None:
+    expert.verified_sha256 = None  # what is loaded may be other weights
     if prefix + KEY not in state_dict:
         return
     identity = json.loads(bytes(state_dict.pop(prefix + KEY).tolist()))
-    frozen = _frozen(expert, expert.state_dict())
-    if sha256(frozen) != identity['sha256']:
-        # Nothing has called init_weights, as when a model is only tested.
+    wanted = identity['sha256']
+    if sha256(frozen_tensors(expert)) != wanted:
+        # Nothing has called init_weights, as when a model is only tested; or
+        # the weights are held in another type.
         expert.init_weights()
-        frozen = _frozen(expert, expert.state_dict())
-    if sha256(frozen) != identity['sha256']:
-        raise CheckpointError(
-            f'{prefix}: the checkpoint was trained on the expert '
-            f'pretrained={identity["pretrained"]!r} (SHA-256 '
-            f'{identity["sha256"][:12]}...), and pretrained='
-            f'{expert.pretrained!r} holds other weights. Set `pretrained` '
-            'to a file with the former, or use a full checkpoint')
-    for name, value in frozen.items():
+        if sha256(_pretrained(expert)) != wanted:
+            raise CheckpointError(
+                f'{prefix}: the checkpoint was trained on the expert '
+                f'pretrained={identity["pretrained"]!r} (SHA-256 '
+                f'{wanted[:12]}...), and pretrained={expert.pretrained!r} '
+                'holds other weights. Set `pretrained` to a file with the '
+                'former, or use a full checkpoint')
+    for name, value in frozen_tensors(expert).items():
         state_dict.setdefault(prefix + name, value)

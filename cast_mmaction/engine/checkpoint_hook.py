@@ -16,7 +16,7 @@ from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer, print_log
 
-from ..checkpoints import trained_only
+from ..checkpoints import trained_only, verify_experts
 from .files import whole_file
 from .training_state import read_state, remove_older_states, write_state
 
@@ -67,6 +67,8 @@ class SafeCheckpointHook(CheckpointHook):
         record = Path(self.out_dir, BEST)
         if runner.iter > 0 and record.is_file():
             self._best = json.loads(record.read_text())
+        if self.trainable_only and is_main_process():
+            verify_experts(runner.model)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Turn what is about to be saved into what should be on the disk."""

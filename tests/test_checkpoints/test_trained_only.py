@@ -132,6 +132,31 @@ def test_experts_that_nobody_could_find_again_stay(config):
     assert same(other.state_dict(), model.state_dict())
 
 
+def test_experts_that_are_not_what_the_config_says_stay(model):
+    """As after loading a full checkpoint with others."""
+    other = model.state_dict()
+    other['backbone.spatial.embedding.norm.bias'] += 1
+    model.load_state_dict(other)
+    assert 'backbone.spatial.blocks.0.mlp.fc1.bias' in small(model)
+
+
+@pytest.mark.parametrize('first', [None, 'bfloat16', 'float16'])
+@pytest.mark.parametrize('then', [None, 'bfloat16'])
+def test_the_type_that_experts_are_held_in_does_not_matter(
+        config, first, then):
+    config['backbone']['frozen_dtype'] = first
+    weights = small(trained(config))
+    assert IDENTITIES < weights.keys()
+    config['backbone']['frozen_dtype'] = then
+    MODELS.build(config).load_state_dict(weights)
+
+
+def test_copies_of_a_model_load_as_well(config, model):
+    other = copy.deepcopy(MODELS.build(config))
+    other.load_state_dict(small(model))
+    assert same(other.state_dict(), model.state_dict())
+
+
 def test_size_of_cast_b():
     """45.4 M trained parameters in float32, and two identities."""
     with torch.device('meta'):

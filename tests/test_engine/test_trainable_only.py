@@ -146,16 +146,19 @@ def test_a_missing_adapter_is_refused(train, tmp_path):
 @pytest.mark.slow
 def test_cast_b_is_small_and_needs_little_memory(tmp_path):
     """182 MB of weights; nothing is copied that is not stored."""
-    expert = dict(pretrained='weights that nobody loads here')
+    experts = {}
+    for name, kind in (('spatial', 'CLIPExpert'),
+                       ('temporal', 'VideoMAEExpert')):
+        path = tmp_path / f'{name}.pth'
+        experts[name] = dict(type=kind, pretrained=str(path))
+        torch.save(MODELS.build(dict(type=kind)).state_dict(), path)
     model = dict(
         _delete_=True,
         type='Recognizer3D',
-        backbone=dict(
-            type='CAST',
-            spatial=dict(type='CLIPExpert', **expert),
-            temporal=dict(type='VideoMAEExpert', **expert)),
+        backbone=dict(type='CAST', **experts),
         cls_head=dict(type='CASTHead', in_channels=768, num_classes=400))
     runner = Runner.from_cfg(toy_config(tmp_path, model=model, **ONLY))
+    runner.model.backbone.init_weights()
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     for parameter in runner.model.parameters():
         if parameter.requires_grad:

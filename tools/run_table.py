@@ -23,6 +23,7 @@ from mmengine.registry import init_default_scope
 
 import cast_mmaction  # noqa: F401
 from cast_mmaction.evaluation import harmonic_mean
+from cast_mmaction.evaluation.balance import newest_log
 from cast_mmaction.visualization.charts import Panel, Spread, bar_chart
 from mmaction.registry import MODELS
 
@@ -171,7 +172,7 @@ def execute(run: Run, args: argparse.Namespace) -> Dict[str, float]:
     checkpoint = (run.folder / 'last_checkpoint').read_text().strip()
     _call('dist_test.sh', config, checkpoint, args.gpus, '--work-dir',
           run.folder / 'test', *options)
-    figures = _newest_figures(run.folder / 'test')
+    figures = newest_log(run.folder / 'test')
     trained, steps = _measure(config, checkpoint)
     figures = dict(
         {task: figures[f'all/{task}_top1'] for task in TASKS},
@@ -190,14 +191,6 @@ def _call(script: str, *arguments) -> None:
     if subprocess.run(command).returncode:
         raise SystemExit(f'{script} failed, see above; call this again to go '
                          f'on. It was: {" ".join(command)}')
-
-
-def _newest_figures(folder: Path) -> Dict[str, float]:
-    """What the logger of the last test wrote: TIMESTAMP/TIMESTAMP.json."""
-    files = sorted(folder.glob('[0-9]*_[0-9]*/*.json'))
-    if not files:
-        raise SystemExit(f'{folder}: the test left no figures')
-    return json.loads(files[-1].read_text())
 
 
 def build_model(cfg: Config) -> torch.nn.Module:

@@ -71,4 +71,9 @@ def _draw(ax, panel: Panel) -> None:
     ax.invert_yaxis()
     ax.margins(x=.15)
     ax.set_title(panel.title)
-    ax.legend(fontsize=7, loc='lower right')
+    ax.legend(
+        fontsize=7,
+        loc='upper center',
+        bbox_to_anchor=(.5, -.1),
+        ncols=len(panel.series),
+        frameon=False)

@@ -9,6 +9,7 @@ default_hooks = dict(
     checkpoint=dict(
         type='SafeCheckpointHook',
         interval=1,
+        trainable_only=True,  # frozen experts are named, not stored
         save_best='auto',
         max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),

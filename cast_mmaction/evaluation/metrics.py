@@ -66,6 +66,7 @@ class VerbNounMetric(BaseMetric):
     Raises:
         ValueError: If scores are not finite; the narrations are named.
     """
+    default_prefix = ''
 
     def process(self, data_batch: Any, data_samples: Sequence[Dict]) -> None:
         """Store named scores and labels."""

@@ -45,7 +45,7 @@ trap stop INT TERM
 # What is worth showing of a log: one line of progress at a time.
 PROGRESS='
 s/^.*Epoch(train) *\[\([0-9]*\)\]\[ *\([0-9/]*\)\].*\(eta: [^ ]*\).* \(loss: [^ ]*\) .*/epoch \1, step \2, \4, \3/p
-s/^.*Epoch(test).*verb_top1: \([^ ]*\) .*noun_top1: \([^ ]*\) .*action_top1: \([^ ]*\) .*/verb \1, noun \2, action \3/p
+s/^.*Epoch(test).*action_top1: \([^ ]*\) .*/action: \1 %/p
 / clips$/p
 /^[a-z]* expert: /p'
 

@@ -178,7 +178,8 @@ def check_fixed_positions(expert: nn.Module, state_dict: StateDict) -> None:
                 stored.float().flatten(), own.cpu().flatten(), atol=1e-3):
             raise CheckpointError(
                 f'{name} differs from the fixed positions of the expert: '
-                'the weights were trained with others')
+                'the weights were trained with others. Those of MVD want '
+                "positions='axes'")
 
 
 def _open_clip_state_dict(expert: nn.Module, tag: str) -> StateDict:

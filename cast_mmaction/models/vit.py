@@ -141,16 +141,15 @@ class CLIPEmbedding(nn.Module):
 
 
 class TubeletEmbedding(nn.Module):
-    """Tubelets plus fixed sine-cosine positions over all T*N tokens."""
+    """Tubelets plus fixed sine-cosine positions, see ``POSITIONS``."""
 
     def __init__(self, embed_dims: int, patch_size: int, tubelet_size: int,
-                 num_steps: int, num_patches: int) -> None:
+                 spec: TokenSpec, positions: str) -> None:
         super().__init__()
         self.patch_embed = PatchEmbed(embed_dims, patch_size, tubelet_size)
-        positions = sincos_positions(num_steps * num_patches, embed_dims)
         self.register_buffer(
             'positions',
-            positions.view(num_steps, num_patches, embed_dims),
+            POSITIONS[positions](spec.num_steps, spec.grid, embed_dims),
             persistent=False)
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -158,15 +157,47 @@ class TubeletEmbedding(nn.Module):
         return self.patch_embed(clip) + self.positions
 
 
-def sincos_positions(length: int, embed_dims: int) -> Tensor:
+def _angles(length: int, num_waves: int) -> Tensor:
+    """Of places 0, 1, ... on waves of periods from 2 pi to 20000 pi,
+    ``(length, num_waves)``."""
+    wave = torch.arange(num_waves, dtype=torch.float64) / num_waves
+    return torch.arange(length, dtype=torch.float64)[:, None] / 10000**wave
+
+
+def sequence_positions(num_steps: int, grid: Tuple[int, int],
+                       embed_dims: int) -> Tensor:
     """Positions of "Attention is all you need", section 3.5, as VideoMAE uses
-    them: even channels sine, odd ones cosine; ``(length, D)``."""
-    channel = torch.arange(embed_dims, dtype=torch.float64)
-    period = 10000**(2 * (channel // 2) / embed_dims)
-    angle = torch.arange(length, dtype=torch.float64)[:, None] / period
-    angle[:, 0::2] = angle[:, 0::2].sin()
-    angle[:, 1::2] = angle[:, 1::2].cos()
-    return angle.float()
+    them: all T*N tokens are one sequence; even channels sine, odd ones
+    cosine. ``(T, N, D)``."""
+    num_patches = grid[0] * grid[1]
+    angles = _angles(num_steps * num_patches, embed_dims // 2)
+    positions = torch.stack([angles.sin(), angles.cos()], dim=-1).float()
+    return positions.view(num_steps, num_patches, embed_dims)
+
+
+def axis_positions(num_steps: int, grid: Tuple[int, int],
+                   embed_dims: int) -> Tensor:
+    """Positions as MVD uses them: a quarter of the channels for the time
+    step, three eighths each for column and row; of each part the first half
+    sine, the second cosine. ``(T, N, D)``."""
+    if embed_dims % 16:
+        raise ValueError("positions='axes' share the width out by sixteenths: "
+                         f'{embed_dims} is not divisible by 16')
+
+    def along(length: int, dims: int) -> Tensor:
+        angles = _angles(length, dims // 2)
+        return torch.cat([angles.sin(), angles.cos()], dim=-1).float()
+
+    rows, cols = grid
+    shape = (num_steps, rows, cols, -1)
+    parts = (along(num_steps, embed_dims // 4)[:, None, None],
+             along(cols, embed_dims * 3 // 8),
+             along(rows, embed_dims * 3 // 8)[:, None])
+    return torch.cat([part.expand(shape) for part in parts],
+                     dim=-1).flatten(1, 2)
+
+
+POSITIONS = dict(sequence=sequence_positions, axes=axis_positions)
 
 
 class VisionTransformer(Expert):
@@ -285,6 +316,9 @@ class VideoMAEExpert(VisionTransformer):
             fine-tuning), MMAction2's or this package's. From a pre-training
             file the read-out norm, which it lacks, starts fresh. None:
             random.
+        positions: Fixed positions, computed for the sizes above: 'sequence'
+            for VideoMAE and VideoMAE V2, 'axes' for MVD. Fine-tuned files do
+            not tell which they were trained with.
         init_cfg: As in mmengine.
     """
     window = 'space_time'
@@ -299,12 +333,15 @@ class VideoMAEExpert(VisionTransformer):
                  num_frames: int = 16,
                  tubelet_size: int = 2,
                  pretrained: Optional[str] = None,
+                 positions: str = 'sequence',
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(arch, img_size, patch_size, num_frames, tubelet_size,
                          nn.GELU, pretrained, init_cfg)
+        if positions not in POSITIONS:
+            raise ValueError(f'positions={positions!r}; use one of '
+                             f'{sorted(POSITIONS)}')
         self.embedding = TubeletEmbedding(self.embed_dims, patch_size,
-                                          tubelet_size, self.num_steps,
-                                          self.spec.num_patches)
+                                          tubelet_size, self.spec, positions)
 
 
 def check_arch(arch: Union[str, dict]) -> dict:

@@ -1,5 +1,6 @@
 """Small random models under the names of other codebases, with the
 implementation that the names come from where a library ships one."""
+import math
 from typing import Dict
 
 import open_clip
@@ -62,6 +63,21 @@ def host_videomae(**kwargs) -> nn.Module:
                     average_clips='prob'))))
 
 
+def mvd_positions() -> Tensor:
+    """The table that MVD stores for these sizes, number by number."""
+
+    def wave(place: int, channel: int, dims: int) -> float:
+        half = dims // 2
+        angle = place / 10000**(channel % half / half)
+        return math.sin(angle) if channel < half else math.cos(angle)
+
+    return torch.tensor([[
+        *(wave(t, c, 8) for c in range(8)),
+        *(wave(x, c, 12) for c in range(12)),
+        *(wave(y, c, 12) for c in range(12)),
+    ] for t in range(2) for y in range(2) for x in range(2)])[None]
+
+
 def clip_layouts() -> Dict[str, StateDict]:
     """One image encoder in every layout that CLIP comes in."""
     full = clip_model().state_dict()
@@ -118,7 +134,7 @@ def videomae_layouts() -> Dict[str, StateDict]:
         'MVD pre-training': {
             **bare, **norm, 'mask_token_img': one, 'mask_token_vid': one,
             'down_img.weight': one, 'decoder_vid.blocks.0.norm1.bias': one,
-            'pos_embed_img': one, 'pos_embed': host['pos_embed']
+            'pos_embed_img': one, 'pos_embed': mvd_positions()
         },
         'MMAction2': host_videomae().state_dict(),
     }

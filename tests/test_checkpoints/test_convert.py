@@ -7,7 +7,7 @@ from tests.golden import GoldenCase
 from tests.test_checkpoints.layouts import (CLIP_LAYOUTS, SIZES,
                                             VIDEOMAE_LAYOUTS, clip_layouts,
                                             clip_model, host_videomae,
-                                            videomae_layouts)
+                                            mvd_positions, videomae_layouts)
 
 CAST_CASES = ['cast_small_fused', 'cast_small_verb_noun']
 
@@ -58,7 +58,12 @@ def test_clip_sees_what_open_clip_sees(layout):
 @pytest.mark.parametrize('layout', VIDEOMAE_LAYOUTS)
 def test_videomae_sees_what_mmaction_sees(layout):
     reference = host_videomae().backbone
-    expert = MODELS.build(dict(type='VideoMAEExpert', **SIZES)).eval()
+    positions = 'sequence'
+    if layout == 'MVD pre-training':
+        positions = 'axes'
+        reference.pos_embed.copy_(mvd_positions())
+    expert = MODELS.build(
+        dict(type='VideoMAEExpert', positions=positions, **SIZES)).eval()
     converted = convert(videomae_layouts()[layout], 'videomae')
     if 'norm.weight' not in converted:  # a pre-training has no read-out
         converted['norm.weight'] = reference.fc_norm.weight.detach()
@@ -84,6 +89,28 @@ def test_mmaction_videomae_scores_alike():
         expected = reference.cls_head(reference.backbone(clip))
         actual = ours.eval().cls_head(ours.backbone(clip))
     torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('scheme', ['space_only', 'divided_space_time'])
+def test_mmaction_timesformer(scheme):
+    """That the scores are alike is tested with the model."""
+    host = MODELS.build(
+        dict(
+            type='Recognizer3D',
+            backbone=dict(
+                type='TimeSformer',
+                num_frames=4,
+                img_size=32,
+                patch_size=16,
+                embed_dims=32,
+                num_heads=2,
+                num_transformer_layers=2,
+                attention_type=scheme),
+            cls_head=dict(
+                type='TimeSformerHead', num_classes=5, in_channels=32)))
+    weights = host.state_dict()
+    assert identical(
+        convert(weights, 'mmaction'), convert(weights, 'timesformer'))
 
 
 def test_unknown_keys_are_named():

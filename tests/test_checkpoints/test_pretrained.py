@@ -40,7 +40,11 @@ def test_clip_files(tmp_path, layout):
 @pytest.mark.parametrize('layout', VIDEOMAE_LAYOUTS)
 def test_videomae_files(tmp_path, layout):
     weights = videomae_layouts()[layout]
-    videomae = expert('VideoMAEExpert', saved(tmp_path, {'model': weights}))
+    positions = 'axes' if layout == 'MVD pre-training' else 'sequence'
+    videomae = expert(
+        'VideoMAEExpert',
+        saved(tmp_path, {'model': weights}),
+        positions=positions)
     videomae.init_weights()
     assert_loaded(videomae, convert(weights, 'videomae'))
 
@@ -143,11 +147,24 @@ def test_a_missing_read_out_norm_is_for_videomae_alone(tmp_path):
     assert 'missing: norm.weight' in message
 
 
-def test_positions_of_another_training(tmp_path):
-    weights = videomae_layouts()['MVD pre-training']
-    weights['pos_embed'] = torch.randn_like(weights['pos_embed'])
-    message = refusal(expert('VideoMAEExpert', saved(tmp_path, weights)))
-    assert 'pos_embed' in message
+@pytest.mark.parametrize('layout, positions',
+                         [('MVD pre-training', 'sequence'),
+                          ('MMAction2', 'axes')])
+def test_positions_of_another_training(tmp_path, layout, positions):
+    path = saved(tmp_path, videomae_layouts()[layout])
+    message = refusal(expert('VideoMAEExpert', path, positions=positions))
+    assert 'pos_embed' in message and "positions='axes'" in message
+
+
+def test_positions_that_there_are_not():
+    with pytest.raises(ValueError, match="'3d'; use one of.*axes.*sequence"):
+        MODELS.build(dict(type='VideoMAEExpert', positions='3d', **SIZES))
+    with pytest.raises(ValueError, match='24 is not divisible by 16'):
+        MODELS.build(
+            dict(
+                type='VideoMAEExpert',
+                positions='axes',
+                arch=dict(ARCH, embed_dims=24)))
 
 
 def test_a_finer_grid_resizes_the_positions(tmp_path):

@@ -157,6 +157,22 @@ def test_copies_of_a_model_load_as_well(config, model):
     assert same(other.state_dict(), model.state_dict())
 
 
+@pytest.mark.parametrize('kind', ['AIM', 'EVL', 'STAdapter'])
+def test_the_peers_over_frozen_clip(config, kind):
+    sizes = dict(SIZES, pretrained=config['backbone']['spatial']['pretrained'])
+    if kind == 'EVL':
+        sizes['num_decoder_layers'] = 1
+    config['backbone'] = dict(type=kind, **sizes)
+    config['cls_head']['type'] = 'LinearHead'
+    model = trained(config)
+    weights = small(model)
+    assert 'backbone.expert.frozen_identity' in weights
+    assert 'backbone.expert.blocks.0.mlp.fc1.bias' not in weights
+    other = MODELS.build(config)
+    other.load_state_dict(weights)
+    assert same(other.state_dict(), model.state_dict())
+
+
 def test_size_of_cast_b():
     """45.4 M trained parameters in float32, and two identities."""
     with torch.device('meta'):

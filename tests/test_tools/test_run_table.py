@@ -1,4 +1,4 @@
-import importlib.util
+import importlib
 import json
 
 import pytest
@@ -11,10 +11,8 @@ from tests.conftest import ROOT
 @pytest.fixture
 def tool(monkeypatch):
     """tools/run_table.py, its trainings and tests replaced by a record."""
-    spec = importlib.util.spec_from_file_location('run_table',
-                                                  ROOT / 'tools/run_table.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    module = importlib.import_module('run_table')
     module.calls, module.fails = [], set()
 
     def call(script, config, *arguments):
@@ -29,7 +27,10 @@ def tool(monkeypatch):
                 str(folder / 'epoch_2.pth'))
         else:
             value = 10 * len(config.stem)
-            seed = int(folder.parent.name[-1])
+            name = folder.parent.name
+            # In a search the middle rate is the best.
+            seed = {'lr0.1': 5, 'lr0.2': 7, 'lr0.4': 1}.get(name)
+            seed = int(name[-1]) if seed is None else seed
             keys = ('all/verb_top1', 'all/noun_top1', 'all/action_top1',
                     'all/harmonic_mean')
             log = folder / '20260101_000000'
@@ -37,7 +38,8 @@ def tool(monkeypatch):
             (log / f'{log.name}.json').write_text(
                 json.dumps({key: value + seed for key in keys}))
 
-    monkeypatch.setattr(module, '_call', call)
+    monkeypatch.setattr(module, 'DEMO', module.DEMO)  # restored at the end
+    monkeypatch.setattr(module, 'call', call)
     return module
 
 
@@ -52,7 +54,7 @@ def test_rows_run_one_after_another_and_are_reported(tool, tmp_path, capsys):
     assert text in capsys.readouterr().out
     assert '| S2T only | 81.0 ± 1.4 | 81.0 ± 1.4' in text
     assert '| 71.2 | 55.0 | 43.7 |' in text
-    assert '| 12 |' in text  # optimizer steps
+    assert '| 0.002 | 12 |' in text  # learning rate, optimizer steps
     assert (tmp_path / 'demo/table1g.png').stat().st_size > 0
 
 
@@ -94,9 +96,10 @@ def test_pairs_of_experts(tool, tmp_path):
     assert len(trained(tool)) == 4
     text = (tmp_path / 'demo/table1g.md').read_text()
     assert [x for x in text.splitlines() if x.startswith('## ')] == [
-        '## Experts one', '## Experts two', '## All pairs and seeds'
+        '## Experts one', '## Experts two', '## All pairs'
     ]
-    cfg = Config.fromfile(tmp_path / 'demo/two/t2s_only/seed1/t2s_only.py')
+    cfg = Config.fromfile(tmp_path /
+                          'demo/two/t2s_only/seed1/config/t2s_only.py')
     backbone = cfg.model.backbone
     assert backbone.temporal.pretrained == str(tmp_path / 'two/temporal.pth')
     assert backbone.exchange.directions == ['t2s']
@@ -110,6 +113,35 @@ def test_the_paper_profile_takes_the_rows_as_they_are(tool, tmp_path):
     text = (tmp_path / 'paper/table7.md').read_text()
     assert '| EVA + MVD |' in text and '44.785' in text
     assert tool.calls[0][2][0] == 8
+
+
+def test_the_learning_rate_is_searched_without_the_test_set(tool, tmp_path):
+    rows = ''.join(f'train_{i:06},1,2\n' for i in range(40))
+    (tmp_path / 'train.csv').write_text('narration_id,verb,noun\n' + rows)
+    base = Config.fromfile(tool.DEMO)
+    base.train_dataloader.dataset.ann_file = str(tmp_path / 'train.csv')
+    base.dump(tmp_path / 'demo.py')
+    tool.DEMO = tmp_path / 'demo.py'
+    tool.main([
+        'table8', '--rows', 'no_positions', '--seeds', '3', '4', '--lrs',
+        '0.1', '0.2', '0.4', '--work-dir', str(tmp_path)
+    ])
+    assert trained(tool) == 5 * ['no_positions']
+    row = tmp_path / 'demo/experts/no_positions'
+    parts = [
+        f'{split}_dataloader.dataset.ann_file={row}/search/{split}.csv'
+        for split in ('train', 'test')
+    ]
+    options = [c[2][c[2].index('--cfg-options') + 1:] for c in tool.calls]
+    for i, lr in enumerate((.1, .2, .4)):
+        expected = [*parts, f'optim_wrapper.optimizer.lr={lr}']
+        assert options[2 * i] == options[2 * i + 1] == expected
+    assert options[6:] == 4 * [['optim_wrapper.optimizer.lr=0.2']]
+    lines = [(row / f'search/{split}.csv').read_text().splitlines()
+             for split in ('train', 'test')]
+    assert [len(x) for x in lines] == [37, 5]
+    assert not set(lines[0][1:]) & set(lines[1][1:])
+    assert '| 0.2 | 12 |' in (tmp_path / 'demo/table8.md').read_text()
 
 
 @pytest.mark.parametrize('arguments, message', [
@@ -132,8 +164,7 @@ def test_rows_of_the_demo_build_on_it(tool, tmp_path):
         for row in table['rows']
     }
     for name in sorted(configs):
-        run = tool.Run(name, 0, None, tmp_path / name)
-        run.folder.mkdir()
+        run = tool.Run(name, None, tmp_path / name, 0, ())
         cfg = Config.fromfile(tool.write_config(run, 'demo'))
         model = tool.build_model(cfg)
         assert model.cls_head.num_classes == 16, name

@@ -1,0 +1,114 @@
+"""What run_table.py reports: figures of runs, with the paper's beside them."""
+import json
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Dict, List, Sequence
+
+from cast_mmaction.evaluation import harmonic_mean
+from cast_mmaction.visualization.charts import Panel, Spread, bar_chart
+
+ABLATIONS = Path(__file__).resolve().parent.parent / 'configs/cast/ablations'
+TASKS = ('verb', 'noun', 'action')
+COLUMNS = ('row', *TASKS, 'H.M.', 'trained M', 'lr', 'steps', 'seconds',
+           *(f'paper {task}' for task in TASKS), 'paper H.M.',
+           'paper trained M')
+
+Figures = Dict[str, float]
+
+
+def load_tables() -> dict:
+    """The paper's tables, see tables.json beside the rows."""
+    return json.loads((ABLATIONS / 'tables.json').read_text())
+
+
+def average(runs: Sequence[Figures]) -> Dict[str, Spread]:
+    """Mean and spread of every figure."""
+    return {
+        key: Spread(
+            mean(x[key] for x in runs),
+            stdev(x[key] for x in runs) if len(runs) > 1 else None)
+        for key in runs[0]
+    }
+
+
+def markdown(table: dict, rows: Dict[str, Dict[str, Spread]]) -> List[str]:
+    """One line for every row of a table that has figures.
+
+    Args:
+        table: The paper's table.
+        rows: Config to averaged figures.
+    """
+    lines = ['| ' + ' | '.join(COLUMNS) + ' |', '|---' * len(COLUMNS) + '|']
+    for row in table['rows']:
+        if row['config'] not in rows:
+            continue
+        here, paper = rows[row['config']], row.get('paper', {})
+        cells = [
+            row['row'],
+            *(_cell(here[key]) for key in (*TASKS, 'harmonic_mean')),
+            f'{here["trainable"].mean / 1e6:.3f}', f'{here["lr"].mean:.3g}',
+            f'{here["steps"].mean:.0f}', f'{here["seconds"].mean:.0f}',
+            *(str(paper.get(task, '-')) for task in TASKS),
+            f'{harmonic_mean(paper["verb"], paper["noun"]):.1f}'
+            if paper else '-',
+            str(paper.get('trainable', '-'))
+        ]
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    return lines + ['']
+
+
+def _cell(value: Spread) -> str:
+    if value.deviation is None:
+        return f'{value.mean:.1f}'
+    return f'{value.mean:.1f} ± {value.deviation:.1f}'
+
+
+def write_report(name: str, folder: Path, where: str,
+                 pairs: Dict[str, Dict[str, List[Figures]]]) -> str:
+    """Writes NAME.md and NAME.png.
+
+    Args:
+        name: Name of the table.
+        folder: Where to.
+        where: The data that the figures are of.
+        pairs: Name of a pair of experts to config to its runs' figures.
+
+    Returns:
+        The Markdown text.
+    """
+    data = load_tables()
+    table = data['tables'][name]
+    everything: Dict[str, List[Figures]] = {}
+    for rows in pairs.values():
+        for config, runs in rows.items():
+            everything.setdefault(config, []).extend(runs)
+    overall = {config: average(runs) for config, runs in everything.items()}
+    counts = sorted({len(runs) for runs in everything.values()})
+    lines = [
+        f'# {name}: {table["title"]}', '',
+        f'Here: {where}; {" or ".join(map(str, counts))} run(s) a row, top-1 '
+        'in per cent, mean ± standard deviation; seconds of the training with '
+        f'its start. Paper: {data["figures"]} ({data["source"]}).', ''
+    ]
+    if len(pairs) > 1:
+        for pair, rows in pairs.items():
+            lines += [f'## Experts {pair}', '']
+            lines += markdown(
+                table, {config: average(runs)
+                        for config, runs in rows.items()})
+        lines += ['## All pairs', '']
+    lines += markdown(table, overall)
+    if 'note' in table:
+        lines += [table['note'], '']
+    text = '\n'.join(lines)
+    (folder / f'{name}.md').write_text(text, encoding='utf-8')
+    rows = [row for row in table['rows'] if row['config'] in overall]
+    bar_chart(
+        folder / f'{name}.png', [
+            Panel(
+                task, [row['row'] for row in rows], {
+                    'here': [overall[row['config']][task] for row in rows],
+                    'paper': [row.get('paper', {}).get(task) for row in rows]
+                }) for task in TASKS
+        ], f'{table["title"]} (here: {where})')
+    return text

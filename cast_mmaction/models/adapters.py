@@ -53,8 +53,9 @@ class Adapter(nn.Module):
 class TemporalConv(nn.Conv1d):
     """Depth-wise convolution over three steps, zeros beyond the clip.
 
-    Written as three shifted products: tokens stay where they are, and no
-    backend has to be good at depth-wise convolutions.
+    Written as three shifted products: tokens stay where they are, only the
+    input is kept for the backward pass, and no backend has to be good at
+    depth-wise convolutions.
 
     Args:
         dims: Channels C.
@@ -66,9 +67,10 @@ class TemporalConv(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         """``(B, T, P, C) -> (B, T, P, C)``."""
         before, now, after = self.weight[:, 0].unbind(-1)  # (C,) each
-        padded = F.pad(x, (0, 0, 0, 0, 1, 1))
-        return (self.bias + before * padded[:, :-2] + now * x +
-                after * padded[:, 2:])
+        out = self.bias + now * x
+        out[:, 1:] += before * x[:, :-1]
+        out[:, :-1] += after * x[:, 1:]
+        return out
 
 
 class SpaceTimeAdapter(nn.Module):

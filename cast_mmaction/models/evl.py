@@ -2,7 +2,7 @@
 
 The shape legend is in ``attention.py``.
 """
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 import torch
 from mmaction.registry import MODELS
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from ..checkpoints import mark_frozen
 from .adapters import TemporalConv, init_linear
 from .attention import CrossAttention, attention_weights
-from .vit import MLP, CLIPExpert, QuickGELU
+from .vit import MLP, Block, CLIPExpert, QuickGELU
+
+Looks = Optional[Tuple[Tensor, Tensor]]
 
 
 class CrossFrame(nn.Module):
@@ -99,15 +101,14 @@ class DecoderLayer(nn.Module):
                        self.mlp.fc1, self.mlp.fc2):
             init_linear(module)
 
-    def forward(self, query: Tensor, x: Tensor, q: Tensor,
-                k: Tensor) -> Tensor:
+    def forward(self, query: Tensor, x: Tensor, looks: Looks) -> Tensor:
         """Updates the query.
 
         Args:
             query: ``(B, 1, 1, D)``.
             x: Tokens after a block of the encoder, ``(B, T, 1+N, D)``.
-            q: Queries of that block's attention, ``(B, T, 1+N, D)``.
-            k: Its keys.
+            looks: Queries and keys of that block's attention, each of the
+                shape of ``x``; needed for the cross-frame code alone.
 
         Returns:
             ``(B, 1, 1, D)``.
@@ -118,7 +119,7 @@ class DecoderLayer(nn.Module):
         if self.time_positions is not None:
             tokens = tokens + self.time_positions[:, None]
         if self.cross_frame is not None:
-            code = self.cross_frame(q[:, :, 1:], k[:, :, 1:])
+            code = self.cross_frame(*(part[:, :, 1:] for part in looks))
             tokens = tokens + nn.functional.pad(code, (0, 0, 1, 0))
         query = query + self.attn(self.norm1(query), self.norm3(tokens))
         return query + self.mlp(self.norm2(query))
@@ -172,6 +173,7 @@ class EVL(BaseModule):
         self.query = nn.Parameter(torch.zeros(self.expert.embed_dims))
         self.norm = nn.LayerNorm(
             self.expert.embed_dims, eps=self.expert.norm_eps)
+        self.cross_frame = cross_frame
         self.frozen = frozen
         # CLIP's read-out norm is never used.
         self.expert.requires_grad_(not frozen)
@@ -187,12 +189,20 @@ class EVL(BaseModule):
             x = self.expert.embed(clip)
         for i, block in enumerate(self.expert.blocks):
             with torch.set_grad_enabled(self._grad_in_encoder()):
-                q, k, v = block.attn.project(block.norm1(x))
-                x = x + block.attn.mix(q, k, v)
-                x = x + block.feed_forward(x)[0]
+                x, looks = self._encode(block, x, i >= skipped)
             if i >= skipped:
-                query = self.layers[i - skipped](query, x, q, k)
+                query = self.layers[i - skipped](query, x, looks)
         return self.norm(query[:, 0, 0])
+
+    def _encode(self, block: Block, x: Tensor,
+                read: bool) -> Tuple[Tensor, Looks]:
+        """One block, and its queries and keys if a code is made of them:
+        kept longer they would only take memory."""
+        q, k, v = block.attn.project(block.norm1(x))
+        x = x + block.attn.mix(q, k, v)
+        looks = (q, k) if read and self.cross_frame else None
+        del q, k, v
+        return x + block.feed_forward(x)[0], looks
 
     def _grad_in_encoder(self) -> bool:
         return torch.is_grad_enabled() and not self.frozen

@@ -24,7 +24,9 @@ class QuickGELU(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.silu(1.702 * x).div_(1.702)
+        # In place where no backward pass asks for the product.
+        return nn.functional.silu(
+            1.702 * x, inplace=not torch.is_grad_enabled()).div_(1.702)
 
 
 class MLP(nn.Module):

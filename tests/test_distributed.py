@@ -79,7 +79,13 @@ def test_two_machines_equal_one(tmp_path, single):
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
 def test_stopped_then_resumed_equals_uninterrupted(tmp_path, single, number):
     """SIGTERM as a scheduler sends it, SIGKILL without a chance to save."""
-    config = dump(tmp_path, 'run', batch=2, epochs=4)
+    config = dump(
+        tmp_path,
+        'run',
+        batch=2,
+        epochs=4,
+        # torchrun signals the workers, too
+        **{'train_dataloader.num_workers': 1})
     slow = tmp_path / 'slow.py'
     slow.write_text(f"_base_ = '{config}'\n"
                     'custom_hooks = [dict(type="SlowHook")]\n')
@@ -91,6 +97,7 @@ def test_stopped_then_resumed_equals_uninterrupted(tmp_path, single, number):
         if first.is_file():
             break
         time.sleep(.1)
+    time.sleep(1)  # into the second epoch, whose workers are busy
     if number == signal.SIGKILL:
         os.killpg(training.pid, number)
     else:

@@ -1,7 +1,8 @@
 """Hooks that keep a training honest: seeds, losses, signals, weights."""
 import random
 import signal
-from typing import Optional, Sequence
+from functools import partial
+from typing import Callable, Optional, Sequence
 
 import numpy as np
 import torch
@@ -145,7 +146,8 @@ class PreemptionHook(Hook):
 
     After the optimizer step during which the signal came, all processes agree,
     save ``preempted.pth`` through :class:`SafeCheckpointHook` and exit with
-    128 + the number of the signal. With :class:`ResumableEpochLoop` the
+    128 + the number of the signal; the workers that load data, who get the
+    signal too, keep on serving until then. With :class:`ResumableEpochLoop` the
     training goes on with the next batch; other epoch loops are left without
     saving, since they could only start that epoch again. During
     validation the epoch is on the disk already.
@@ -162,6 +164,10 @@ class PreemptionHook(Hook):
             self._received = number
 
         self._former = {x: signal.signal(x, note) for x in self.signals}
+        loops = filter(None, (runner.train_loop, runner.val_loop))
+        for loader in (loop.dataloader for loop in loops):
+            loader.worker_init_fn = partial(_keep_serving,
+                                            loader.worker_init_fn)
 
     def after_train(self, runner) -> None:
         """Give the signals back."""
@@ -204,6 +210,18 @@ class PreemptionHook(Hook):
     def _exit(self, runner, number: int) -> None:
         self.after_train(runner)
         raise SystemExit(128 + number)
+
+
+def _keep_serving(init: Optional[Callable], worker: int) -> None:
+    """Start a worker that leaves signals to the training process.
+
+    torchrun and a terminal send them to the whole group. A worker still ends
+    when its loader says so or the training process is gone.
+    """
+    for number in PreemptionHook.signals:
+        signal.signal(number, signal.SIG_IGN)
+    if init is not None:
+        init(worker)
 
 
 @HOOKS.register_module()

@@ -40,7 +40,7 @@ CLIP_RULES: Rules = [
 FULL_CLIP_RULES: Rules = with_prefix(CLIP_RULES, 'visual.') + [
     (name, None) for name in
     ('transformer', 'token_embedding', 'positional_embedding', 'ln_final',
-     'text_projection', 'text', 'logit_scale', 'logit_bias',
+     'text_projection', 'text', 'attn_mask', 'logit_scale', 'logit_bias',
      'input_resolution', 'context_length', 'vocab_size')
 ]
 

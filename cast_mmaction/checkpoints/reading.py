@@ -64,10 +64,11 @@ def read_checkpoint(path: Union[str, Path], trust: bool = False) -> Any:
                 'than data. If you made the file, save its tensors alone; '
                 'if you trust its maker, tools/convert_checkpoint.py --trust '
                 'reads it') from None
-        reason = str(error).strip().partition('\n')[0] or type(error).__name__
-        raise CheckpointError(
-            f'{path}: damaged, or no checkpoint at all ({reason[:200]})'
-        ) from error
+        reason = 'it is no pickle of plain data'
+        if not isinstance(error, pickle.UnpicklingError):
+            reason = str(error).partition('\n')[0].partition('. ')[0]
+        raise CheckpointError(f'{path}: damaged, or no checkpoint at all '
+                              f'({reason})') from error
 
 
 def unwrap(content: Any) -> Any:

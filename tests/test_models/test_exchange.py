@@ -111,20 +111,20 @@ def test_widths_that_the_heads_cannot_share():
 
 
 @pytest.mark.parametrize('cfg', EXCHANGES)
-def test_a_model_with_it_trains(cfg):
+@pytest.mark.parametrize('directions', DIRECTIONS)
+def test_a_model_with_it_trains(cfg, directions):
+    cfg = dict(cfg, directions=directions)
     model = tiny(exchange=cfg, drop_path_rate=.1).train()
     for parameter in model.parameters():
         if parameter.requires_grad:
             nn.init.normal_(parameter, std=.1)
     loss = model.cls_head(model.backbone(torch.randn(2, 3, 4, 32, 32)))
     loss.square().mean().backward()
-    silent = [
+    # Distributed training needs a gradient for whatever is trained.
+    assert not [
         n for n, p in model.named_parameters()
         if p.requires_grad and p.grad is None
     ]
-    # Nothing reads what the last exchange adds to patches that no class
-    # token sees again.
-    assert all('layers.1.exchange' in name for name in silent), silent
 
 
 # A pair of pathways as SlowFast gives them: few steps and many channels,

@@ -9,7 +9,7 @@ import torch
 
 from .peers import PEER_CONVERTERS, convert_timesformer
 from .rename import (CheckpointError, Rules, StateDict, rename, reverse,
-                     with_prefix)
+                     shorten, with_prefix)
 
 # Raised when a table changes what comes out; recorded in converted files.
 CONVERTER_VERSION = 1
@@ -213,9 +213,17 @@ def convert_cast(state_dict: StateDict) -> StateDict:
 
 
 def revert_cast(state_dict: StateDict) -> StateDict:
-    """``Recognizer3D`` of ``CAST`` -> the authors' CAST. A bias of keys,
-    which changes nothing, has no place there."""
+    """``Recognizer3D`` of ``CAST`` -> the authors' CAST, which exchanges in
+    every block. A bias of keys, which changes nothing, has no place there."""
     reverted = rename(split_qkv_bias(state_dict), reverse(CAST_RULES))
+    blocks = {key.split('.')[1] for key in reverted if key[:7] == 'blocks.'}
+    lacking = [
+        name for block in blocks for theirs, _ in _LAYER_RULES
+        for name in [f'blocks.{block}.{theirs}']
+        if not any(key.startswith(name) for key in reverted)
+    ]
+    if lacking:
+        raise CheckpointError(f'missing: {shorten(lacking)}')
     if 'clip_conv1.weight' in reverted:
         reverted['clip_conv1.weight'] = reverted['clip_conv1.weight'].squeeze(
             2)
@@ -287,14 +295,14 @@ def revert(state_dict: StateDict, target: str) -> StateDict:
 
     Raises:
         CheckpointError: for an unknown target, or naming the keys that the
-            target has no place for.
+            target has no place for, or that it needs besides.
     """
     _check_name(target, REVERTERS)
     try:
         return REVERTERS[target](state_dict)
     except CheckpointError as error:
         raise CheckpointError(
-            f'the target {target!r} has no place for this model: {error}'
+            f'this model is none of the target {target!r}: {error}'
         ) from None
 
 

@@ -3,6 +3,7 @@ import argparse
 import hashlib
 import pickle
 import re
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any, Union
@@ -20,6 +21,11 @@ WRAPPERS = ('state_dict', 'model', 'module', 'model_state')
 # Plain holders of attributes that many checkpoints carry beside the weights;
 # rebuilding one runs nothing.
 HARMLESS = (argparse.Namespace, )
+
+# What readers raise on bytes that are not what they seem to be.
+DAMAGED = (pickle.UnpicklingError, zipfile.BadZipFile, SafetensorError,
+           struct.error, RuntimeError, EOFError, OSError, AssertionError,
+           AttributeError, LookupError, TypeError, ValueError)
 
 TRUST = ('trusting a file means running whatever program its maker, or '
          'whoever could change it, has put into it, with all your rights')
@@ -54,9 +60,7 @@ def read_checkpoint(path: Union[str, Path], trust: bool = False) -> Any:
             return torch.load(path, map_location='cpu', weights_only=not trust)
     except CheckpointError as error:
         raise CheckpointError(f'{path}: refused, {error}') from None
-    except (pickle.UnpicklingError, zipfile.BadZipFile, SafetensorError,
-            RuntimeError, EOFError, ValueError, LookupError, AttributeError,
-            TypeError) as error:
+    except DAMAGED as error:
         refused = re.search(r'GLOBAL (\S+)', str(error))
         if refused:
             raise CheckpointError(

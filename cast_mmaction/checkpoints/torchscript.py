@@ -57,7 +57,7 @@ def read_torchscript(path: Path) -> StateDict:
     """
     with zipfile.ZipFile(path) as archive:
         folder = next(n for n in archive.namelist()
-                      if n.endswith('/data.pkl'))[:-len('data.pkl')]
+                      if n.endswith('/constants.pkl'))[:-len('constants.pkl')]
         with archive.open(f'{folder}data.pkl') as file:
             root = _Unpickler(file, archive, folder).load()
     return dict(_tensors(root, ''))

@@ -40,6 +40,20 @@ def test_split_biases_own_their_memory(shared):
     assert bias.untyped_storage().nbytes() == bias.numel() * 4
 
 
+def test_the_authors_code_exchanges_in_every_block():
+    model = MODELS.build(
+        dict(
+            type='Recognizer3D',
+            backbone=dict(
+                type='CAST',
+                spatial=dict(type='CLIPExpert', **SIZES),
+                temporal=dict(type='VideoMAEExpert', **SIZES),
+                exchange_layers=[0]),
+            cls_head=dict(type='VerbNounHead', in_channels=32)))
+    with pytest.raises(CheckpointError, match='missing: blocks.1.cross_s_down'):
+        revert(model.state_dict(), 'cast')
+
+
 @pytest.mark.parametrize('layout', CLIP_LAYOUTS)
 def test_clip_sees_what_open_clip_sees(layout):
     reference = clip_model()

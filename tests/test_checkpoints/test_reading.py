@@ -1,7 +1,9 @@
 import argparse
+import contextlib
 import io
 import os
 import pickle
+import random
 import warnings
 import zipfile
 
@@ -110,6 +112,24 @@ def test_other_files_are_named(tmp_path, make, reason, suffix):
         read_state_dict(path)
     assert suffix == '.safetensors' or reason in str(error.value)
     assert 'weights_only' not in str(error.value)  # torch's advice, not ours
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.old', '.safetensors'])
+def test_no_damage_ends_in_another_error(tmp_path, suffix):
+    path = tmp_path / f'weights{suffix}'
+    if suffix == '.safetensors':
+        save_file(WEIGHTS, path)
+    else:
+        zipped = suffix == '.pth'
+        torch.save(WEIGHTS, path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    rng = random.Random(0)
+    for _ in range(200):
+        damaged = bytearray(whole[:rng.randrange(1, len(whole))])
+        damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(CheckpointError):
+            read_state_dict(path)
 
 
 @pytest.fixture(scope='module')

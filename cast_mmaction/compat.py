@@ -202,3 +202,12 @@ def color_jitter_hue() -> bool:
 
     ColorJitter.adjust_hue = staticmethod(adjust_hue)
     return True
+
+
+@remedy
+def results_file_of_every_process() -> bool:
+    """After a test all processes write the same results file at once."""
+    from mmengine.dist import master_only
+    from mmengine.hooks import logger_hook
+    logger_hook.dump = master_only(logger_hook.dump)
+    return True

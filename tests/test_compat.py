@@ -3,6 +3,7 @@ remedy in compat.py can go, and its tests with it."""
 import inspect
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import mmaction
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from mmaction.datasets.transforms import ColorJitter
 from mmaction.models.heads import TSNHead
 from mmaction.structures import ActionDataSample
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from cast_mmaction import compat
@@ -213,3 +215,37 @@ def test_color_jitter_hue():
     red = np.array([[[255, 0, 0]]], np.float32)
     green = ColorJitter.adjust_hue(red, 60 / 255)
     assert green.tolist() == [[[0, 255, 0]]]
+
+
+# the file with the results of a test
+
+
+def results_written_by(rank, folder, monkeypatch, dump):
+    from mmengine.dist import utils
+    from mmengine.hooks import LoggerHook, logger_hook
+    monkeypatch.setattr(utils, 'get_rank', lambda group=None: rank)
+    monkeypatch.setattr(logger_hook, 'dump', dump)
+    hook = LoggerHook()
+    hook.json_log_path = 'results.json'
+    hook.after_test_epoch(
+        SimpleNamespace(
+            test_dataloader=[],
+            log_dir=str(folder),
+            logger=MMLogger.get_current_instance(),
+            log_processor=SimpleNamespace(
+                get_log_after_epoch=lambda *args, **kwargs: (dict(acc=1), '')
+            )))
+    return (folder / 'results.json').exists()
+
+
+def test_results_file_of_every_process_defect(tmp_path, monkeypatch):
+    from mmengine.hooks import logger_hook
+    assert results_written_by(1, tmp_path, monkeypatch,
+                              original(logger_hook.dump))
+
+
+@pytest.mark.parametrize('rank', [0, 1])
+def test_one_process_writes_the_results(tmp_path, monkeypatch, rank):
+    from mmengine.hooks import logger_hook
+    written = results_written_by(rank, tmp_path, monkeypatch, logger_hook.dump)
+    assert written == (rank == 0)

@@ -87,8 +87,8 @@ def write_report(name: str, folder: Path, where: str,
     lines = [
         f'# {name}: {table["title"]}', '',
         f'Here: {where}; {" or ".join(map(str, counts))} run(s) a row, top-1 '
-        'in per cent, mean ± standard deviation; seconds of the training with '
-        f'its start. Paper: {data["figures"]} ({data["source"]}).', ''
+        'in per cent, mean ± standard deviation; seconds of the training '
+        f'with its start. Paper: {data["figures"]} ({data["source"]}).', ''
     ]
     if len(pairs) > 1:
         for pair, rows in pairs.items():

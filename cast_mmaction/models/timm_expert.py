@@ -157,10 +157,9 @@ class TimmExpert(Expert):
         own = (self.embedding, self.blocks, self.norm)
         for module, loaded in zip(own, _take_apart(model, self.grid)):
             module.load_state_dict(loaded.state_dict())
+        source = 'timm' if self.pretrained is True else self.pretrained
         MMLogger.get_current_instance().info(
-            f'TimmExpert: loaded {self.model_name} '
-            f'({"by its name" if self.pretrained is True else self.pretrained})'
-        )
+            f'TimmExpert: loaded {self.model_name} from {source}')
 
 
 def _check_name(model_name: str) -> None:

@@ -8,7 +8,7 @@ import ast
 import re
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Dict, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -20,12 +20,17 @@ from torch import nn
 
 from .checkpoints import CheckpointError, load_strictly
 from .checkpoints.reading import sha256_of
+from .checkpoints.rename import StateDict
 from .engine import whole_file
 from .version import __version__
 
 HUB_ID = re.compile(r'[\w.-]+/[\w.-]+')
 # Names in registries. A dotted path would be imported and called.
 TYPE = re.compile(r'(mmaction\.|mmengine\.)?\w+')
+# Where weights come from and how a training held them: settled when they are
+# published.
+SETTLED = dict(
+    pretrained=None, init_cfg=None, frozen_dtype=None, compile=False)
 
 
 def from_pretrained(path_or_hub_id: Union[str, Path],
@@ -85,7 +90,7 @@ def publish(model: nn.Module, cfg: Config, folder: Path, name: str) -> Path:
     """Writes a recognizer as one file.
 
     Args:
-        model: The recognizer, experts and all.
+        model: The recognizer, experts and all, in float32.
         cfg: The config that it was built and tested with.
         folder: Where to write; made if it is not there.
         name: First part of the file's name.
@@ -102,11 +107,21 @@ def publish(model: nn.Module, cfg: Config, folder: Path, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     date = datetime.now(timezone.utc).strftime('%Y%m%d')
     with whole_file(folder / f'{name}.safetensors') as file:
-        save_file({k: v.contiguous() for k, v in model.state_dict().items()},
-                  file, metadata)
+        save_tensors(model.state_dict(), file, metadata)
         digest = sha256_of(file)
     return (folder / f'{name}.safetensors').rename(
         folder / f'{name}_{date}-{digest[:8]}.safetensors')
+
+
+def save_tensors(state_dict: StateDict, file: Path,
+                 metadata: Dict[str, str]) -> None:
+    """Writes a safetensors file that others may read: safetensors itself
+    makes files for their owner alone."""
+    file.touch()
+    mode = file.stat().st_mode
+    save_file({k: v.contiguous() for k, v in state_dict.items()}, file,
+              metadata)
+    file.chmod(mode)
 
 
 def _find(path_or_hub_id: Union[str, Path]) -> Path:
@@ -138,11 +153,10 @@ def _download(hub_id: str) -> Path:
 
 
 def _standalone(value: Any) -> Any:
-    """A model's config without files to start from: the weights are there."""
+    """A config as plain data, without what is ``SETTLED``."""
     if isinstance(value, dict):
         return {
-            key: None if key in ('pretrained', 'init_cfg') else
-            _standalone(item)
+            key: SETTLED[key] if key in SETTLED else _standalone(item)
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):

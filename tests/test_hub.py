@@ -93,14 +93,22 @@ def test_a_name_with_date_and_hash(publish):
     digest = re.fullmatch(r'small_\d{8}-(\w{8})\.safetensors', file.name)[1]
     assert sha256_of(file).startswith(digest)
     assert sorted(os.listdir(folder)) == ['README.md', file.name]
+    card = folder / 'README.md'
+    assert file.stat().st_mode == card.stat().st_mode  # readers' rights too
 
 
 def test_the_card(publish):
     card = (publish() / 'README.md').read_text()
     for said in ('small.py', 'VideoDataset, `val.txt`',
-                 '2 clips of 4 frames x 3 crops', 'top-1 85.3',
+                 '2 clips x 3 crops, 4 frames each', 'top-1 85.3',
                  'VideoMAEExpert, from', 'expert.pth', 'cc-by-nc-4.0'):
         assert said in card, said
+
+
+def test_the_views_of_the_recipes():
+    cfg = Config.fromfile(ROOT / 'configs/cast_k400.py')
+    assert tool.views_of(cfg.test_dataloader.dataset.pipeline) == (
+        '5 clips x 3 crops, 16 frames each')
 
 
 @pytest.mark.parametrize('which', ['folder', 'file'])
@@ -119,6 +127,20 @@ def test_a_checkpoint_without_its_experts_is_completed(publish, model):
         small = model.state_dict()
     file = weights_in(publish(small))
     assert same(load_file(file), model.state_dict())
+
+
+def test_held_in_half_precision_in_the_training(publish, model, tmp_path):
+    cfg = Config.fromfile(tmp_path / 'small.py')
+    expert = cfg.model.backbone.pop('expert')
+    spatial = dict(type='CLIPExpert', **SIZES)
+    cfg.model.backbone = dict(
+        type='CAST', spatial=spatial, temporal=expert, frozen_dtype='bfloat16')
+    cfg.model.cls_head.type = 'CASTHead'
+    cfg.dump(str(tmp_path / 'small.py'))
+    trained = MODELS.build(cfg.model)
+    loaded = from_pretrained(publish(trained.state_dict()))
+    assert {p.dtype for p in loaded.parameters()} == {torch.float32}
+    loaded.backbone(torch.zeros(1, 3, 4, 32, 32))  # without autocast
 
 
 def test_scores_a_video(publish, shared):

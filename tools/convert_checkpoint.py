@@ -16,7 +16,6 @@ from typing import Optional, Sequence, Tuple
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import cast_mmaction
@@ -31,6 +30,7 @@ from cast_mmaction.checkpoints.reading import (TRUST, read_state_dict,
                                                sha256_of)
 from cast_mmaction.checkpoints.rename import StateDict
 from cast_mmaction.engine import whole_file
+from cast_mmaction.hub import save_tensors
 from mmaction.registry import MODELS
 
 OURS = 'cast_mmaction'
@@ -205,8 +205,8 @@ def write(path: Path, state_dict: StateDict, origin: dict, to: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
         if path.suffix == '.safetensors':
-            save_file({k: v.contiguous() for k, v in state_dict.items()}, file,
-                      {k: str(v) for k, v in origin.items()})
+            save_tensors(state_dict, file,
+                         {k: str(v) for k, v in origin.items()})
         else:
             name = 'state_dict' if to == OURS else 'model'
             torch.save({name: state_dict, 'meta': dict(converted=origin)},

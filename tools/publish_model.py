@@ -24,7 +24,7 @@ from cast_mmaction.engine import whole_file
 from cast_mmaction.hub import publish
 from mmaction.registry import MODELS
 
-CROPS = dict(CenterCrop=1, ThreeCrop=3, TenCrop=10)
+CROPS = dict(ThreeViewCrop=3, ThreeCrop=3, TenCrop=10)
 
 CARD = """---
 license: {license}
@@ -89,7 +89,7 @@ def views_of(pipeline: list) -> str:
             frames = transform['clip_len']
             clips = transform.get('num_clips', 1)
         crops *= CROPS.get(transform['type'], 1)
-    return f'{clips} clips of {frames} frames x {crops} crops'
+    return f'{clips} clips x {crops} crops, {frames} frames each'
 
 
 def experts_of(model: nn.Module) -> str:
@@ -114,7 +114,7 @@ def card(args: argparse.Namespace, cfg: Config, model: nn.Module,
         license=args.license,
         name=args.config.stem,
         config=args.config.name,
-        dataset=f'{dataset.type}, `{Path(dataset.ann_file).name}`',
+        dataset=f'{dataset.type}, `{Path(dataset.get("ann_file", "")).name}`',
         views=views_of(dataset.pipeline),
         results=', '.join(args.result) or 'not measured',
         parameters=f'{count / 1e6:.1f} M, {trained / 1e6:.1f} M trained',
@@ -126,6 +126,8 @@ def main(argv: Optional[list] = None) -> None:
     args = parse_args(argv)
     init_default_scope('mmaction')
     cfg = Config.fromfile(args.config)
+    if 'frozen_dtype' in cfg.model.backbone:
+        cfg.model.backbone.frozen_dtype = None  # published in float32
     try:
         model = MODELS.build(cfg.model)
         weights = {

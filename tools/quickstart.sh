@@ -61,7 +61,7 @@ stage() {
         echo "    done before"
         return
     fi
-    echo "    \$ $*"
+    [[ "$(type -t "$1")" == function ]] || echo "    \$ $*"
     "$@" >"$log" 2>&1 &
     job=$!
     tail -n +1 -f --pid "$job" "$log" | sed -un "$PROGRESS" | sed -u 's/^/    /' &
@@ -85,6 +85,13 @@ pretrain_experts() {
     wait "$spatial"
 }
 
+# checkpoint_of WORK_DIR: the last one, as a relative path
+checkpoint_of() {
+    local path
+    path="$(<"$1/last_checkpoint")"
+    echo "${path#"$PWD/"}"
+}
+
 export PYTHONPATH="$PWD" PYTHONUNBUFFERED=1
 export OMP_NUM_THREADS=1     # one process per core
 export CUDA_VISIBLE_DEVICES= # two processes whatever GPUs there are
@@ -97,15 +104,14 @@ stage experts 'Pre-training the spatial and the temporal expert' \
 for model in "${MODELS[@]}"; do
     config="configs/demo/$model.py"
     [[ "$model" != cast_demo ]] || config=configs/cast_demo.py
-    work_dir="work_dirs/$model"
     stage "train_$model" "Training $model" \
         bash tools/dist_train.sh "$config" 2 --resume
     stage "test_$model" "Testing $model" \
-        bash tools/dist_test.sh "$config" "$(<"$work_dir/last_checkpoint")" 2
+        bash tools/dist_test.sh "$config" "$(checkpoint_of "work_dirs/$model")" 2
 done
 
 echo
 python tools/demo/table.py work_dirs | tee "$DEMO/table.md"
 echo
 echo "All of this took $((SECONDS / 60)) min $((SECONDS % 60)) s. CAST is" \
-    "$(<work_dirs/cast_demo/last_checkpoint), the table $DEMO/table.md."
+    "$(checkpoint_of work_dirs/cast_demo), the table $DEMO/table.md."

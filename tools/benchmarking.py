@@ -6,6 +6,7 @@ figure is the median over the rounds; its spread is the smallest and the
 largest.
 """
 import json
+import os
 import platform
 import re
 import statistics
@@ -18,7 +19,10 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+os.environ.setdefault('KINETO_LOG_LEVEL', '6')  # silent
+
 Step = Callable[[], Any]
+CLOCKS = dict(wall=time.perf_counter, cpu=time.process_time)
 Times = Dict[str, List[float]]
 
 
@@ -46,7 +50,8 @@ def synchronize(device: torch.device) -> None:
 def alternate(contenders: Dict[str, Step],
               rounds: int,
               device: torch.device = torch.device('cpu'),
-              warmup: int = 1) -> Times:
+              warmup: int = 1,
+              clock: Callable[[], float] = time.perf_counter) -> Times:
     """Times functions that take turns.
 
     Args:
@@ -54,6 +59,8 @@ def alternate(contenders: Dict[str, Step],
         rounds: How often each is timed.
         device: Where they compute.
         warmup: Untimed runs of each.
+        clock: Gives seconds. ``time.process_time``, the CPU's seconds for
+            this process and its threads, suits a CPU that others use too.
 
     Returns:
         Seconds of every round, by name.
@@ -65,10 +72,10 @@ def alternate(contenders: Dict[str, Step],
     for _ in range(rounds):
         for name, step in contenders.items():
             synchronize(device)
-            start = time.perf_counter()
+            start = clock()
             step()
             synchronize(device)
-            times[name].append(time.perf_counter() - start)
+            times[name].append(clock() - start)
     return times
 
 
@@ -136,7 +143,7 @@ def peak_memory(step: Step, device: torch.device) -> int:
     return peak
 
 
-def environment(device: torch.device) -> Dict[str, Any]:
+def environment(device: torch.device, clock: str = 'wall') -> Dict[str, Any]:
     """The machine and the software, for the head of a report."""
     processor = platform.processor()
     cpuinfo = Path('/proc/cpuinfo')
@@ -150,7 +157,10 @@ def environment(device: torch.device) -> Dict[str, Any]:
     facts = dict(
         processor=processor,
         threads=torch.get_num_threads(),
-        torch=torch.__version__)
+        torch=torch.__version__,
+        clock=clock)
+    if hasattr(os, 'getloadavg'):
+        facts['load'] = round(os.getloadavg()[0], 1)
     if device.type == 'cuda':
         facts['gpu'] = torch.cuda.get_device_name(device)
     return facts
@@ -190,3 +200,8 @@ def report(title: str,
         } for row in rows]
         text = json.dumps(dict(title=title, facts=facts, rows=plain), indent=1)
         Path(path).write_text(text + '\n')
+
+
+def json_path(prefix: Optional[str], name: str) -> Optional[str]:
+    """Where the table `name` goes: ``prefix.name.json``."""
+    return prefix and f'{prefix}.{name}.json'

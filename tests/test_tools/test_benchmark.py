@@ -1,0 +1,112 @@
+import argparse
+import json
+import sys
+
+import pytest
+import torch
+
+from tests.conftest import ROOT
+
+sys.path.append(str(ROOT / 'tools'))
+import benchmark  # noqa: E402
+import benchmark_data  # noqa: E402
+import benchmark_model  # noqa: E402
+
+SMALL = argparse.Namespace(
+    arch='tiny', frames=4, size=32, batch=2, device='cpu')
+
+
+def run(tmp_path, *argv):
+    """Runs the tool; gives the rows of the tables it writes, by file."""
+    benchmark.main([*argv, '--device', 'cpu', '--json', f'{tmp_path}/table'])
+    return {
+        path.name: json.loads(path.read_text())['rows']
+        for path in tmp_path.iterdir()
+    }
+
+
+@pytest.fixture(scope='module')
+def video(tmp_path_factory):
+    path = tmp_path_factory.mktemp('video') / 'video.mp4'
+    return benchmark_data.make_video(str(path), 80, 96, 64)
+
+
+def test_the_eager_twin_computes_the_same():
+    twin, cast = (
+        benchmark_model.Contender(dict(type=name), SMALL, torch.float32)
+        for name in ('EagerTwin', 'CAST'))
+    cast.model.load_state_dict(twin.model.state_dict())
+    torch.testing.assert_close(
+        twin.forward(), cast.forward(), rtol=1e-4, atol=1e-6)
+    gradients = []
+    for contender in (twin, cast):
+        contender.model.train()
+        contender.scores().square().mean().backward()
+        gradients.append([p.grad for p in contender.model.parameters()])
+    for actual, expected in zip(*gradients):
+        torch.testing.assert_close(actual, expected, rtol=1e-3, atol=1e-7)
+
+
+def test_the_eager_twin_keeps_more_and_computes_more():
+    twin, cast = (
+        benchmark_model.Contender(
+            dict(type=name),
+            argparse.Namespace(**{**vars(SMALL), 'frames': 16, 'size': 96}),
+            torch.float32) for name in ('EagerTwin', 'CAST'))
+    assert cast.peak(cast.training) < twin.peak(twin.training)
+    flops = [benchmark_model._flops(x, x.training) for x in (twin, cast)]
+    assert flops[1] < 1.3 * flops[0]  # its backward attends once more
+
+
+def test_table_of_speed(tmp_path):
+    tables = run(tmp_path, 'model', '--arch', 'tiny', '--frames', '4',
+                 '--size', '32', '--rounds', '2', '--dtype', 'bfloat16',
+                 '--baseline-dtype', 'float32', '--options', 'half', 'with_cp')
+    assert tables.keys() == {'table.forward.json', 'table.training.json'}
+    for rows in tables.values():
+        names = [row['model'] for row in rows]
+        assert names[:4] == [
+            'eager twin, float32', 'CAST, bfloat16', 'CAST, bfloat16, half',
+            'CAST, bfloat16, with_cp'
+        ]
+        assert rows[0]['time / twin'] == dict(median=1., low=1., high=1.)
+        assert all(row['seconds']['low'] > 0 for row in rows)
+    same = [row['difference'] for row in tables['table.forward.json'][1:3]]
+    assert same[0] == same[1]  # half precision held or cast: one result
+
+
+def test_table_of_growth(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark_model, 'GROWTH', [{}, dict(batch=2)])
+    rows = run(tmp_path, 'model', '--table', 'growth', '--arch', 'tiny',
+               '--frames', '4', '--size', '32', '--rounds', '1')['table.growth.json']
+    assert rows[1]['x FLOP, s, GB'].startswith('forward 2.00, ')
+
+
+def test_half_without_autocast_is_refused():
+    with pytest.raises(SystemExit, match='needs --dtype'):
+        benchmark.main(
+            ['model', '--arch', 'tiny', '--options', 'half', '--frames', '4',
+             '--size', '32', '--device', 'cpu'])
+
+
+def test_the_made_video_is_an_ordinary_one(video):
+    assert benchmark_data.video_facts(video) == dict(
+        video='96x64, 80 frames, h264')
+    frames = benchmark_data.READERS['pyav'](video).read([0, 40])
+    assert abs(frames[0].astype(int) - frames[1]).mean() > 5  # it moves
+
+
+@pytest.mark.parametrize('table, ways', [('reading', 8), ('augmentation', 3),
+                                         ('stages', 11), ('loader', 1),
+                                         ('memory', 2)])
+def test_tables_of_data(tmp_path, video, table, ways):
+    tables = run(tmp_path, 'data', '--table', table, '--video', video,
+                 '--rounds', '1', '--workers', '0', '--clips', '16')
+    assert len(max(tables.values(), key=len)) >= ways
+
+
+@pytest.mark.slow
+def test_table_of_training(tmp_path):
+    row, = run(tmp_path, 'train', '--rounds', '3', '--batch', '1',
+               '--settings', '0', '--width', '32', '--layers', '1')['table.train.json']
+    assert 0 <= float(row['waiting for data'].rstrip('%')) <= 100

@@ -1,0 +1,364 @@
+"""How fast video becomes clips: ``tools/benchmark.py data``."""
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import av
+import cv2
+import decord
+import numpy as np
+import torch
+from benchmarking import (CLOCKS, Figure, alternate, environment, json_path,
+                          rate, ratio, report)
+from mmaction.registry import DATASETS, TRANSFORMS
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from PIL import Image
+from timm.data.auto_augment import rand_augment_transform
+from torch.utils.data import DataLoader
+
+from cast_mmaction.datasets.sampling import dense_test_indices
+from cast_mmaction.datasets.seeding import SampleIndex
+from cast_mmaction.datasets.video import READERS
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPE = 'configs/_base_/datasets/kinetics400.py'
+POLICY = 'rand-m7-n4-mstd0.5-inc1'
+CPU = torch.device('cpu')
+
+
+def make_video(path: str,
+               frames: int = 300,
+               width: int = 340,
+               height: int = 256) -> str:
+    """Writes an H.264 file like those of Kinetics: 30 frames/s, a key frame
+    every 250.
+
+    A camera moves over a blurred noise, and every frame has some grain: the
+    decoder finds motion and texture.
+    """
+    random = np.random.RandomState(0)
+    scene = random.randint(0, 256, (2 * height, 2 * width, 3), dtype=np.uint8)
+    scene = cv2.normalize(
+        cv2.GaussianBlur(scene, (0, 0), 4), None, 0, 255, cv2.NORM_MINMAX)
+    with av.open(path, 'w') as container:
+        stream = container.add_stream(
+            'libx264', rate=30, options=dict(g='250', preset='fast'))
+        stream.width, stream.height = width, height
+        stream.pix_fmt = 'yuv420p'
+        for i in range(frames):
+            x = int((1 + np.sin(i / 40)) / 2 * width)
+            y = int((1 + np.cos(i / 55)) / 2 * height)
+            image = scene[y:y + height, x:x + width]
+            grain = random.randint(0, 9, (height, width, 1), dtype=np.uint8)
+            image = cv2.add(image, np.repeat(grain, 3, 2))
+            frame = av.VideoFrame.from_ndarray(image, 'rgb24')
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def video_facts(path: str) -> Dict[str, Any]:
+    """What the tables say about the file."""
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        return dict(
+            video=f'{stream.width}x{stream.height}, {stream.frames} frames, '
+            f'{stream.codec_context.name}')
+
+
+def recipe(name: str, decoder: str = '') -> List[Dict[str, Any]]:
+    """A pipeline of the Kinetics recipe, with another decoder on request."""
+    steps = Config.fromfile(ROOT / RECIPE)[name]
+    if decoder:
+        steps = [
+            dict(step, decoder=decoder) if step['type'] == 'VideoInit' else
+            step for step in steps
+        ]
+    return steps
+
+
+def host_pipeline() -> List[Dict[str, Any]]:
+    """MMAction2's standard training pipeline of Kinetics recognizers."""
+    return [
+        dict(type='DecordInit'),
+        dict(type='SampleFrames', clip_len=16, frame_interval=4, num_clips=1),
+        dict(type='DecordDecode'),
+        dict(type='Resize', scale=(-1, 256)),
+        dict(type='RandomResizedCrop'),
+        dict(type='Resize', scale=(224, 224), keep_ratio=False),
+        dict(type='Flip', flip_ratio=0.5),
+        dict(type='FormatShape', input_format='NCTHW'),
+        dict(type='PackActionInputs')
+    ]
+
+
+def sample(path: str) -> Dict[str, Any]:
+    """What a data set gives to its pipeline."""
+    return dict(
+        filename=path, label=0, start_index=0, modality='RGB')
+
+
+def runner(steps: List[Dict[str, Any]], path: str) -> Callable[[], Any]:
+    """A pipeline as a function of nothing; draws differ call by call."""
+    pipeline = Compose([TRANSFORMS.build(step) for step in steps])
+    return lambda: pipeline(sample(path))
+
+
+def reading(args: argparse.Namespace, path: str) -> None:
+    """Opening and decoding: all views of a test, one training clip."""
+    length = len(READERS['pyav'](path))
+    indices = dense_test_indices(length, 16, 4, 5)
+    union = np.unique(indices).tolist()
+
+    def published() -> None:
+        for clip in indices:
+            for _ in range(3):  # one opening for every crop
+                reader = decord.VideoReader(path, num_threads=1)
+                reader.get_batch(clip.tolist()).asnumpy()
+
+    test = {
+        f'frames of all views once, {name}':
+        lambda reader=reader: reader(path).read(union)
+        for name, reader in READERS.items()
+    }
+    for name in READERS:
+        steps = recipe('test_pipeline', name)
+        test[f'5 x 3 views read, {name}'] = runner(steps[:3], path)
+        test[f'5 x 3 views, whole pipeline, {name}'] = runner(steps, path)
+    test['MMAction2, 5 x 1 views read'] = runner([
+        dict(type='DecordInit'),
+        dict(
+            type='SampleFrames',
+            clip_len=16,
+            frame_interval=4,
+            num_clips=5,
+            test_mode=True),
+        dict(type='DecordDecode')
+    ], path)
+    test['published: 15 openings'] = published
+    times = alternate(test, args.rounds, clock=CLOCKS[args.clock])
+    report('reading a test video', [{
+        'way': name,
+        'ms': Figure.of([1e3 * x for x in times[name]]),
+        '/ frames once, pyav': ratio(times, name, list(test)[0]),
+        '/ published': ratio(times, name, 'published: 15 openings')
+    } for name in test], {**environment(CPU, args.clock), **video_facts(path)},
+           json_path(args.json, 'reading-test'))
+
+    train = {
+        f'cast_mmaction, {name}': _many(
+            runner(recipe('train_pipeline', name)[:3], path), 5)
+        for name in READERS
+    }
+    train['MMAction2'] = _many(runner(host_pipeline()[:3], path), 5)
+    times = alternate(train, args.rounds, clock=CLOCKS[args.clock])
+    report('reading a training clip', [{
+        'way': name,
+        'ms': Figure.of([1e3 / 5 * x for x in times[name]]),
+        'clips/s': rate(times, name, 5),
+        '/ MMAction2': ratio(times, name, 'MMAction2')
+    } for name in train], {**environment(CPU, args.clock), **video_facts(path)},
+           json_path(args.json, 'reading-train'))
+
+
+def _many(step: Callable[[], Any], count: int) -> Callable[[], None]:
+    """Several calls in one measurement: clips lie at random places."""
+    def steps() -> None:
+        np.random.seed(0)  # the same places for every way and round
+        for _ in range(count):
+            step()
+
+    return steps
+
+
+def stages(args: argparse.Namespace, path: str) -> None:
+    """Where the time of a training clip goes."""
+    rows = []
+    for title, steps in {
+            'cast_mmaction': recipe('train_pipeline'),
+            'MMAction2': host_pipeline()
+    }.items():
+        transforms = [TRANSFORMS.build(step) for step in steps]
+        clock = CLOCKS[args.clock]
+        seconds: List[List[float]] = [[] for _ in steps]
+        for _ in range(10 * args.rounds):
+            results = sample(path)
+            for times, transform in zip(seconds, transforms):
+                start = clock()
+                results = transform(results)
+                times.append(clock() - start)
+        total = sum(map(sum, seconds))
+        rows += [{
+            'pipeline': title,
+            'stage': step['type'],
+            'ms': Figure.of([1e3 * x for x in times]),
+            'mean ms': f'{1e3 * np.mean(times):.2f}',
+            'share': f'{sum(times) / total:.0%}'
+        } for step, times in zip(steps, seconds)]
+        rows.append({
+            'pipeline': title,
+            'stage': 'all',
+            'mean ms': f'{1e3 * total / len(seconds[0]):.1f}'
+        })
+    report('a training clip by stage', rows,
+           {**environment(CPU, args.clock), **video_facts(path)}, json_path(args.json, 'stages'))
+
+
+def augmentation(args: argparse.Namespace, path: str) -> None:
+    """16 frames augmented, and cut to 224 x 224."""
+    frames = READERS['pyav'](path).read(list(range(0, 64, 4)))
+    height, width = frames[0].shape[:2]
+    clips = 20
+
+    def clip() -> Dict[str, Any]:
+        return dict(
+            imgs=[frame.copy() for frame in frames],
+            img_shape=(height, width),
+            original_shape=(height, width),
+            modality='RGB')
+
+    ours = TRANSFORMS.build(dict(type='ClipRandAugment', policy=POLICY))
+    pil = rand_augment_transform(
+        POLICY, dict(interpolation=Image.Resampling.BICUBIC))
+
+    def on_pil() -> None:
+        state = np.random.get_state()
+        for frame in frames:
+            np.random.set_state(state)  # the same operations for all frames
+            np.asarray(pil(Image.fromarray(frame)))
+
+    cut = Compose([
+        TRANSFORMS.build(step) for step in recipe('train_pipeline')
+        if step['type'] in ('RandomResizedCrop', 'Resize', 'Flip')
+    ])
+    ways = {
+        'RandAugment, timm on PIL frames': _many(on_pil, clips),
+        'RandAugment, ClipRandAugment':
+        _many(lambda: ours(clip()), clips),
+        'crop, resize, flip': _many(lambda: cut(clip()), clips)
+    }
+    times = alternate(ways, args.rounds, clock=CLOCKS[args.clock])
+    report(f'augmenting 16 frames of {width} x {height}', [{
+        'way': name,
+        'ms a clip': Figure.of([1e3 / clips * x for x in times[name]]),
+        '/ PIL': ratio(times, name, list(ways)[0])
+    } for name in ways], environment(CPU, args.clock), json_path(args.json, 'augmentation'))
+
+
+def _data_set(path: str, count: int, folder: str) -> torch.utils.data.Dataset:
+    listed = Path(folder) / 'list.txt'
+    listed.write_text(f'{path} 0\n' * count)
+    return DATASETS.build(
+        dict(
+            type='VideoListDataset',
+            ann_file=str(listed),
+            pipeline=recipe('train_pipeline')))
+
+
+class _Order:
+    """Indices as the sampler of a training gives them out."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self):
+        return (SampleIndex(i, 0, 0) for i in range(self.count))
+
+
+def loader(args: argparse.Namespace, path: str) -> None:
+    """Clips per second of a loader, by its settings."""
+    count = 16 * args.rounds
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        data = _data_set(path, count, folder)
+        for workers in range(args.workers + 1):
+            for prefetch in (2, 4) if workers else (None, ):
+                batches = DataLoader(
+                    data,
+                    batch_size=2,
+                    sampler=_Order(count),
+                    num_workers=workers,
+                    prefetch_factor=prefetch,
+                    persistent_workers=workers > 0,
+                    collate_fn=pseudo_collate)
+                seconds = []
+                for _ in range(2):  # the second finds its workers at work
+                    start = time.perf_counter()
+                    for _ in batches:
+                        pass
+                    seconds.append(time.perf_counter() - start)
+                rows.append({
+                    'workers': workers,
+                    'prefetch': prefetch or '',
+                    'clips/s, first epoch': f'{count / seconds[0]:.1f}',
+                    'clips/s': f'{count / seconds[1]:.1f}',
+                    'clips/s per process':
+                    f'{count / seconds[1] / max(workers, 1):.1f}'
+                })
+    report('loader, training pipeline', rows,
+           {**environment(CPU, args.clock), **video_facts(path)}, json_path(args.json, 'loader'))
+
+
+def memory(args: argparse.Namespace, path: str) -> None:
+    """Resident memory while a loader reads clip after clip."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        short = make_video(os.path.join(folder, 'short.mp4'), 32, 128, 96)
+        data = _data_set(short, args.clips, folder)
+        batches = DataLoader(
+            data,
+            batch_size=8,
+            sampler=_Order(args.clips),
+            collate_fn=pseudo_collate)
+        mark = max(len(batches) // 10, 1)
+        for number, _ in enumerate(batches, 1):
+            if number in (1, len(batches)) or number % mark == 0:
+                rows.append({
+                    'clips': min(8 * number, args.clips),
+                    'resident MB': f'{_resident() / 1e6:.0f}',
+                    'open files': len(os.listdir('/proc/self/fd'))
+                })
+    report('memory of a loader', rows, environment(CPU, args.clock),
+           json_path(args.json, 'memory'))
+
+
+def _resident() -> int:
+    pages = int(Path('/proc/self/statm').read_text().split()[1])
+    return pages * os.sysconf('SC_PAGE_SIZE')
+
+
+TABLES = dict(
+    reading=reading,
+    augmentation=augmentation,
+    stages=stages,
+    loader=loader,
+    memory=memory)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``benchmark.py data``."""
+    parser.add_argument(
+        '--table', choices=TABLES, help='only this one; default all')
+    parser.add_argument(
+        '--video', help='a file to read; default one made on the spot, 300 '
+        'frames of 340 x 256')
+    parser.add_argument(
+        '--workers', type=int, default=2, help='most loader processes')
+    parser.add_argument(
+        '--clips', type=int, default=5000, help='length of the memory curve')
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure and report."""
+    cv2.setNumThreads(0)  # as in the loader of a training
+    with tempfile.TemporaryDirectory() as folder:
+        path = args.video or make_video(os.path.join(folder, 'video.mp4'))
+        for table in [args.table] if args.table else TABLES:
+            TABLES[table](args, path)

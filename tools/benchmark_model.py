@@ -1,0 +1,393 @@
+"""How fast and how lean the model is: ``tools/benchmark.py model``."""
+import argparse
+import gc
+from typing import Any, Dict, List, Optional
+
+import torch
+import torch.nn.functional as F
+from benchmarking import (CLOCKS, Figure, Step, Times, alternate, count_flops,
+                          environment, json_path, matmul_step, model_bytes, peak_memory,
+                          rate, ratio, report)
+from mmaction.registry import MODELS
+from torch import Tensor, nn
+
+from cast_mmaction.models.attention import eager_kernel, use_kernel
+from cast_mmaction.models.cast import CAST, CASTLayer
+from cast_mmaction.models.vit import ARCHS, PatchEmbed, QuickGELU
+
+NUM_CLASSES = 400
+TINY = dict(embed_dims=48, num_layers=2, num_heads=2)
+MATMUL = 'matmul'
+# What `growth` changes about the first, one thing at a time.
+GROWTH = [
+    dict(),
+    dict(frames=8),
+    dict(frames=32),
+    dict(size=288),
+    dict(batch=2),
+    dict(batch=4),
+    dict(arch='large'),
+]
+
+
+class WrittenGELU(nn.Module):
+    """QuickGELU as published: three kernels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+class ConvPatchEmbed(PatchEmbed):
+    """The patch embedding as published: a strided convolution."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return self.projection(clip).flatten(3).permute(0, 2, 3, 1)
+
+
+@MODELS.register_module()
+class EagerTwin(CAST):
+    """CAST computed as published implementations do.
+
+    Same weights, same results, and: attention written out (scores and maps
+    exist as tensors, and autograd keeps the maps of a training step), all
+    tokens through every block, convolutions for patches, QuickGELU in three
+    steps. Weights that are frozen are frozen here too.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        for module in self.modules():
+            if isinstance(module, PatchEmbed):
+                module.__class__ = ConvPatchEmbed
+            for name, child in module.named_children():
+                if isinstance(child, QuickGELU):
+                    setattr(module, name, WrittenGELU())
+
+    def forward(self, clip: Tensor):
+        s, t = self.spatial.embed(clip), self.temporal.embed(clip)
+        for stage in zip(self.layers, *self._stages()):
+            s, t = CASTLayer.forward(*stage, s, t)
+        return self.spatial.read_out(s), self.temporal.read_out(t)
+
+
+class Contender:
+    """A model with its two steps.
+
+    Args:
+        backbone: Options of the backbone; ``type`` is CAST or EagerTwin.
+        args: The command line.
+        dtype: Precision; anything but float32 is autocast.
+    """
+
+    def __init__(self, backbone: Dict[str, Any], args: argparse.Namespace,
+                 dtype: torch.dtype) -> None:
+        arch = TINY if args.arch == 'tiny' else args.arch
+        expert = dict(arch=arch, img_size=args.size, num_frames=args.frames)
+        torch.manual_seed(0)
+        backbone = MODELS.build(
+            dict(
+                dict(
+                    spatial=dict(type='CLIPExpert', **expert),
+                    temporal=dict(type='VideoMAEExpert', **expert)),
+                **backbone))
+        dims = backbone.spatial.embed_dims
+        head = MODELS.build(
+            dict(type='CASTHead', in_channels=dims, num_classes=NUM_CLASSES))
+        self.device = torch.device(args.device)
+        self.dtype = dtype
+        self.model = nn.ModuleList([backbone, head]).to(self.device)
+        for parameter in self.model.parameters():  # no silent zero starts
+            if parameter.requires_grad:
+                nn.init.normal_(parameter, std=.02)
+        self.kernel = (
+            eager_kernel if isinstance(backbone, EagerTwin) else None)
+        self.clip = torch.randn(
+            args.batch, 3, args.frames, args.size, args.size).to(self.device)
+        self.labels = torch.arange(args.batch, device=self.device)
+        self.optimizer = torch.optim.AdamW(
+            [p for p in self.model.parameters() if p.requires_grad], lr=1e-5)
+
+    def scores(self) -> Tensor:
+        """``(batch, NUM_CLASSES)``."""
+        backbone, head = self.model
+        with torch.autocast(
+                self.device.type,
+                self.dtype if self.dtype != torch.float32 else None,
+                enabled=self.dtype != torch.float32):
+            if self.kernel is None:
+                return head(backbone(self.clip))
+            with use_kernel(self.kernel):
+                return head(backbone(self.clip))
+
+    def forward(self) -> Tensor:
+        """One batch without gradients."""
+        self.model.eval()
+        with torch.no_grad():
+            return self.scores()
+
+    def training(self) -> None:
+        """One step of the optimizer."""
+        self.model.train()
+        F.cross_entropy(self.scores().float(), self.labels).backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def resident(self) -> int:
+        """Bytes of weights and of the optimizer's state."""
+        state = sum(
+            x.numel() * x.element_size()
+            for entry in self.optimizer.state.values()
+            for x in entry.values() if isinstance(x, Tensor))
+        return model_bytes(self.model) + state
+
+    def peak(self, step: Step) -> int:
+        """Most bytes at once, with weights and optimizer."""
+        step()
+        return self.resident() + peak_memory(step, self.device)
+
+
+def contenders(args: argparse.Namespace) -> Dict[str, Contender]:
+    """The twin first, then CAST and CAST with the options asked for."""
+    dtype = getattr(torch, args.dtype)
+    twin_dtype = getattr(torch, args.baseline_dtype or args.dtype)
+    cast = dict(type='CAST')
+    models = {
+        f'eager twin, {_name(twin_dtype)}':
+        Contender(dict(type='EagerTwin'), args, twin_dtype),
+        f'CAST, {_name(dtype)}': Contender(cast, args, dtype)
+    }
+    options = dict(
+        half=dict(frozen_dtype=args.dtype),
+        compile=dict(compile=True),
+        with_cp=dict(with_cp=True))
+    for name in args.options:
+        if name == 'half' and dtype == torch.float32:
+            raise SystemExit('--options half needs --dtype bfloat16 or '
+                             'float16')
+        models[f'CAST, {_name(dtype)}, {name}'] = Contender(
+            dict(cast, **options[name]), args, dtype)
+    return models
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).replace('torch.', '')
+
+
+def speed(args: argparse.Namespace) -> None:
+    """CAST and its options against the eager twin."""
+    models = contenders(args)
+    device = torch.device(args.device)
+    baseline, *_ = models
+    scores = {name: model.forward() for name, model in models.items()}
+    for kind in ['forward'] + ['training'] * (not args.no_train):
+        steps = {n: getattr(model, kind) for n, model in models.items()}
+        roofs = {
+            dtype: matmul_step(dtype, device)
+            for dtype in {m.dtype for m in models.values()}
+        }
+        times = alternate(
+            dict(steps, **{f'{MATMUL} {_name(d)}': s
+                           for d, s in roofs.items()}), args.rounds, device,
+            clock=CLOCKS[args.clock])
+        peaks = {n: m.peak(steps[n]) for n, m in models.items()}
+        flops = {n: _flops(models[n], steps[n]) for n in models}
+        rows = []
+        for name, model in models.items():
+            row = _row(times, name, model, roofs, flops[name], args.batch)
+            row['time / twin'] = ratio(times, name, baseline)
+            row['peak GB'] = f'{peaks[name] / 1e9:.2f}'
+            row['peak / twin'] = f'{peaks[name] / peaks[baseline]:.2f}'
+            if kind == 'forward':
+                row['difference'] = _difference(scores[name],
+                                                scores[baseline])
+            rows.append(row)
+        rows += _roof_rows(times, roofs)
+        report(f'{kind}: {_describe(args)}', rows, environment(device, args.clock),
+               json_path(args.json, kind))
+
+
+def _row(times: Times, name: str, model: Contender,
+         roofs: Dict[torch.dtype, Step], flops: float,
+         batch: int) -> Dict[str, Any]:
+    roof = roofs[model.dtype]
+    share = Figure.of([
+        (flops / a) / (roof.flops / b)
+        for a, b in zip(times[name], times[f'{MATMUL} {_name(model.dtype)}'])
+    ])
+    return {
+        'model': name,
+        'seconds': Figure.of(times[name]),
+        'clips/s': rate(times, name, batch),
+        'GFLOP': f'{flops / 1e9:.0f}',
+        'GFLOP/s': rate(times, name, flops / 1e9),
+        'share of matmul': share
+    }
+
+
+def _roof_rows(times: Times,
+               roofs: Dict[torch.dtype, Step]) -> List[Dict[str, Any]]:
+    names = {f'{MATMUL} {_name(d)}': s for d, s in roofs.items()}
+    return [{
+        'model': name,
+        'seconds': Figure.of(times[name]),
+        'GFLOP/s': rate(times, name, step.flops / 1e9)
+    } for name, step in names.items()]
+
+
+def _flops(model: Contender, step: Step) -> int:
+    # A counter sees no operations inside a compiled program, and checkpoints
+    # compute twice: useful FLOPs are those of the plain model.
+    backbone = model.model[0]
+    options = backbone.compile_options, backbone.with_cp
+    backbone.compile_options, backbone.with_cp = None, False
+    flops = count_flops(step)
+    backbone.compile_options, backbone.with_cp = options
+    return flops
+
+
+def _difference(actual: Tensor, expected: Tensor) -> str:
+    error = (actual - expected).norm() / expected.norm()
+    return f'{error.item():.1e}'
+
+
+def _describe(args: argparse.Namespace) -> str:
+    return (f'CAST-{args.arch}, {args.frames} x {args.size} x {args.size}, '
+            f'batch {args.batch}')
+
+
+def experts(args: argparse.Namespace) -> None:
+    """The frozen experts alone against the host's and open_clip's."""
+    import open_clip
+    import timm
+    device = torch.device(args.device)
+    dtype = getattr(torch, args.dtype)
+    clip = torch.randn(args.batch, 3, 16, 224, 224, device=device)
+    frames = clip[:, :, 1::2].transpose(1, 2).flatten(0, 1).contiguous()
+    host = dict(
+        type='VisionTransformer', norm_cfg=dict(type='LN', eps=1e-6),
+        init_cfg=None)
+    pairs = [
+        ('VideoMAE-B, 16 frames',
+         (MODELS.build(dict(type='VideoMAEExpert')), clip),
+         {'MMAction2 VisionTransformer': (MODELS.build(host), clip)}),
+        ('CLIP-B/16, 8 frames',
+         (MODELS.build(dict(type='CLIPExpert')), clip), {
+             'open_clip':
+             (open_clip.create_model('ViT-B-16-quickgelu').visual, frames),
+             'timm': (timm.create_model(
+                 'vit_base_patch16_clip_quickgelu_224'), frames)
+         }),
+    ]
+    rows = []
+    for title, ours, peers in pairs:
+        models = {'cast_mmaction': ours, **peers}
+        steps = {
+            name: _frozen_step(model, x, dtype, device)
+            for name, (model, x) in models.items()
+        }
+        times = alternate(steps, args.rounds, device,
+            clock=CLOCKS[args.clock])
+        for name in steps:
+            rows.append({
+                'expert': title,
+                'implementation': name,
+                'seconds': Figure.of(times[name]),
+                'ours / this': ratio(times, 'cast_mmaction', name)
+            })
+    report(f'frozen experts, forward, {args.dtype}, batch {args.batch}',
+           rows, environment(device, args.clock),
+           json_path(args.json, 'experts'))
+
+
+def _frozen_step(model: nn.Module, x: Tensor, dtype: torch.dtype,
+                 device: torch.device) -> Step:
+    model = model.to(device).eval().requires_grad_(False)
+    half = dtype != torch.float32
+
+    def step() -> None:
+        with torch.no_grad(), torch.autocast(
+                device.type, dtype if half else None, enabled=half):
+            model(x)
+
+    return step
+
+
+def growth(args: argparse.Namespace) -> None:
+    """Cost as frames, size, batch and width grow."""
+    device = torch.device(args.device)
+    dtype = getattr(torch, args.dtype)
+    first: Optional[Dict[str, float]] = None
+    rows = []
+    for change in GROWTH:
+        changed = argparse.Namespace(**{**vars(args), **change})
+        if args.arch == 'tiny' and 'arch' in change:
+            continue
+        model = Contender(dict(type='CAST'), changed, dtype)
+        roof = matmul_step(dtype, device)
+        steps = dict(forward=model.forward)
+        if not args.no_train and 'arch' not in change:
+            steps['training'] = model.training
+        times = alternate({**steps, MATMUL: roof}, args.rounds, device,
+            clock=CLOCKS[args.clock])
+        row = dict(model=_describe(changed))
+        now = {}
+        for kind, step in steps.items():
+            now[f'{kind} FLOP'] = count_flops(step)
+            now[f'{kind} s'] = Figure.of(times[kind]).median
+            now[f'{kind} GB'] = model.peak(step) / 1e9
+            row[f'{kind} GFLOP'] = f'{now[f"{kind} FLOP"] / 1e9:.0f}'
+            row[f'{kind} s'] = Figure.of(times[kind])
+            row[f'{kind} share of matmul'] = Figure.of([
+                (now[f'{kind} FLOP'] / a) / (roof.flops / b)
+                for a, b in zip(times[kind], times[MATMUL])
+            ])
+            row[f'{kind} peak GB'] = f'{now[f"{kind} GB"]:.2f}'
+        first = first or now
+        row['x FLOP, s, GB'] = '; '.join(
+            kind + ' ' + ', '.join(f'{now[key] / first[key]:.2f}'
+                                   for key in now if key.startswith(kind))
+            for kind in steps)
+        rows.append(row)
+        print(row['model'], flush=True)  # large ones take minutes
+        del model, steps
+        gc.collect()
+    report('growth of cost', rows, environment(device, args.clock),
+           json_path(args.json, 'growth'))
+
+
+TABLES = dict(speed=speed, experts=experts, growth=growth)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``benchmark.py model``."""
+    parser.add_argument(
+        '--table',
+        choices=TABLES,
+        default='speed',
+        help='speed: against the eager twin; experts: against MMAction2, '
+        'open_clip and timm; growth: more frames, pixels, clips, width')
+    parser.add_argument('--arch', choices=['tiny', *ARCHS], default='base')
+    parser.add_argument('--frames', type=int, default=16)
+    parser.add_argument('--size', type=int, default=224)
+    parser.add_argument('--batch', type=int, default=1)
+    parser.add_argument(
+        '--dtype',
+        choices=['float32', 'bfloat16', 'float16'],
+        default='float32',
+        help='all but float32 are autocast')
+    parser.add_argument(
+        '--baseline-dtype',
+        choices=['float32', 'bfloat16', 'float16'],
+        help="precision of the eager twin, if another than CAST's")
+    parser.add_argument(
+        '--options',
+        nargs='*',
+        default=[],
+        choices=['half', 'compile', 'with_cp'],
+        help='more contenders: CAST with frozen_dtype, compile, with_cp')
+    parser.add_argument('--no-train', action='store_true')
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure and report."""
+    TABLES[args.table](args)

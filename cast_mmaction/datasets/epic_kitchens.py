@@ -37,7 +37,8 @@ class EpicKitchensDataset(SteadyReading, BaseActionDataset):
             (trimmed, ``P01_11_0.mp4``), ``videos`` (untrimmed,
             ``P01/videos/P01_11.MP4``; the segment of an action is cut out
             while reading) or ``frames``
-            (``P01/rgb_frames/P01_11/frame_0000000001.jpg``).
+            (``P01/rgb_frames/P01_11/frame_0000000001.jpg``). Entries that are
+            None do not count.
         path_template (str, optional): Another layout below that folder, with
             ``{narration_id}``, ``{participant_id}`` and ``{video_id}``.
         filename_tmpl (str): Names of the frames of ``frames``, numbered as in
@@ -69,6 +70,8 @@ class EpicKitchensDataset(SteadyReading, BaseActionDataset):
                  num_nouns: int = 300,
                  max_refetch: int = 10,
                  **kwargs) -> None:
+        # The command line can set an entry to None, but not remove it.
+        data_prefix = {k: v for k, v in data_prefix.items() if v is not None}
         if len(data_prefix) != 1 or not set(data_prefix) <= {*OFFICIAL_PATHS}:
             raise ValueError(
                 f'data_prefix needs one of {", ".join(OFFICIAL_PATHS)}, but '

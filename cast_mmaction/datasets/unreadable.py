@@ -172,5 +172,5 @@ class UnreadableVideoHook(Hook):
                 file.write(f'{count}\t{reason}\n')
         os.replace(f'{path}.part', path)
         runner.logger.warning(
-            f'{len(total)} videos could not be read so far ({sum(total.values())} '
-            f'times); they are listed in {path}')
+            f'{len(total)} videos could not be read so far '
+            f'({sum(total.values())} times); they are listed in {path}')

@@ -127,7 +127,8 @@ class PyAVReader:
             try:
                 frames = self._decode(wanted)
             except self._av.FFmpegError as error:
-                raise UnreadableVideo(self.path, f'is damaged ({error.strerror})')
+                raise UnreadableVideo(self.path,
+                                      f'is damaged ({error.strerror})')
         for index, pts in zip(indices, wanted):
             if pts not in frames:
                 raise UnreadableVideo(

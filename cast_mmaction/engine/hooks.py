@@ -1,6 +1,10 @@
 """Hooks that keep a training honest: seeds, losses, signals, weights."""
+import atexit
+import multiprocessing
+import os
 import random
 import signal
+import threading
 from functools import partial
 from typing import Callable, Optional, Sequence
 
@@ -164,6 +168,7 @@ class PreemptionHook(Hook):
             self._received = number
 
         self._former = {x: signal.signal(x, note) for x in self.signals}
+        atexit.register(_end_workers)
         loops = filter(None, (runner.train_loop, runner.val_loop))
         for loader in (loop.dataloader for loop in loops):
             loader.worker_init_fn = partial(_keep_serving,
@@ -212,16 +217,36 @@ class PreemptionHook(Hook):
         raise SystemExit(128 + number)
 
 
+def _end_workers() -> None:
+    """End what :func:`_keep_serving` made deaf to the end of the process.
+
+    Python ends the workers of persistent loaders with SIGTERM and then waits
+    for them, without a limit.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch takes it for a crash
+    for process in multiprocessing.active_children():
+        if process.daemon:
+            process.kill()
+
+
 def _keep_serving(init: Optional[Callable], worker: int) -> None:
     """Start a worker that leaves signals to the training process.
 
-    torchrun and a terminal send them to the whole group. A worker still ends
-    when its loader says so or the training process is gone.
+    torchrun, Slurm and terminals send them to all processes. The worker heeds
+    SIGTERM only from its parent, which ends it that way.
     """
-    for number in PreemptionHook.signals:
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(
+        target=_end_by_parent, args=(os.getppid(), ), daemon=True).start()
     if init is not None:
         init(worker)
+
+
+def _end_by_parent(parent: int) -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)
 
 
 @HOOKS.register_module()

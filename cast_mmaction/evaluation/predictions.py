@@ -66,7 +66,8 @@ def from_probabilities(source: str, ids: Sequence[str],
                              "probabilities; test with the head's "
                              "average_clips='prob'")
         logs[task] = log_probabilities(scores)
-    return Predictions(list(ids), unreadable=np.array(unreadable, bool), **logs)
+    return Predictions(
+        list(ids), unreadable=np.array(unreadable, bool), **logs)
 
 
 def load_dump(path: str) -> Predictions:

@@ -126,6 +126,11 @@ def test_trimmed_clips(shared, epic):
         shutil.copy(shared / 'clips/odd/five_frames.mp4',
                     epic / f'{name}.mp4')
     dataset = dataset_of(epic, 'clips')
+    both = EpicKitchensDataset(
+        str(epic / 'rows.csv'),
+        PIPELINE,
+        data_prefix=dict(videos=None, clips=str(epic)))
+    assert both.get_data_info(1) == dataset.get_data_info(1)
     info = dataset.get_data_info(1)
     assert info['filename'] == str(epic / 'P01_11_1.mp4')
     assert 'start_time' not in info  # the clip is the segment

@@ -170,8 +170,9 @@ def draw(rows: List[Dict], path: str) -> None:
     from matplotlib.figure import Figure
     figure = Figure(figsize=(9, 6.5), layout='constrained')
     axes = figure.subplots(2, 2, sharex='col', sharey='row')
-    columns = (('frames', 'frames of 224 pixels', lambda r: r['size'] == 224),
-               ('size', 'side of 8 frames, pixels', lambda r: r['frames'] == 8))
+    columns = (
+        ('frames', 'frames of 224 pixels', lambda r: r['size'] == 224),
+        ('size', 'side of 8 frames, pixels', lambda r: r['frames'] == 8))
     for (key, label, chosen), column in zip(columns, axes.T):
         for axis, quantity in zip(column, ('gmacs', 'seconds')):
             for name in SCHEMES:

@@ -55,7 +55,8 @@ class Adapted(Expert):
     def blocks(self) -> List[AdaptedBlock]:
         """The frozen blocks with their adapters."""
         return [
-            AdaptedBlock(*pair) for pair in zip(self.expert.blocks, self.layers)
+            AdaptedBlock(*pair)
+            for pair in zip(self.expert.blocks, self.layers)
         ]
 
     def embed(self, clip: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 # Source: AIM (arXiv 2302.03024), section 4 and its authors' configs.
 #   Their SSv2 model has a second temporal adapter in every block and a
 #   factor of 1 beside the MLP; this one has the block of Kinetics-400.
-# Expected: 68.1 top-1 in the comparison of CAST, with 16 frames (published; not
-#   measured here).
+# Expected: 68.1 top-1 in the comparison of CAST, with 16 frames (published;
+#   not measured here).
 # Views: test 1 clip (8 frames, one per segment) x 3 crops of 224.
 # Weights: CLIP from open_clip.
 _base_ = [

@@ -1,4 +1,5 @@
-# Source: none published: EVL with the SSv2 decoder under CAST's EK100 sampling.
+# Source: none published: EVL with the SSv2 decoder under CAST's EK100
+#   sampling.
 # Expected: unknown (not measured here).
 # Views: test 2 clips (16 frames, spread) x 3 crops of 224.
 # Weights: CLIP from open_clip.

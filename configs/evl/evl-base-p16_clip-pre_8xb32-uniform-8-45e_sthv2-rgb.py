@@ -1,5 +1,6 @@
 # Source: EVL (arXiv 2208.03550), section 4.
-# Expected: 61.7 to 62.4 top-1 with 8 to 32 frames (published; not measured here).
+# Expected: 61.7 to 62.4 top-1 with 8 to 32 frames (published; not
+#   measured here).
 # Views: test 1 clip (8 frames, one per segment) x 3 crops of 224.
 # Weights: CLIP from open_clip.
 _base_ = [

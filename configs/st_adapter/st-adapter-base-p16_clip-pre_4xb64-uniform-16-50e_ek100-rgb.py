@@ -21,5 +21,4 @@ model = dict(
 
 # 4 GPUs x 64 clips = 256 clips an optimizer step.
 train_dataloader = dict(batch_size=64)
-auto_scale_lr = dict(base_batch_size=256)
 train_cfg = dict(max_epochs=50)

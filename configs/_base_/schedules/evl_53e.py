@@ -4,7 +4,6 @@ _base_ = 'adamw_70e.py'
 optim_wrapper = dict(
     paramwise_cfg=dict(layer_decay_rate=1.),
     optimizer=dict(lr=4e-4, weight_decay=0.05))
-auto_scale_lr = dict(base_batch_size=256)
 param_scheduler = [
     dict(
         type='WarmupCosineLR',

@@ -70,6 +70,10 @@ def video_facts(path: str) -> Dict[str, Any]:
             f'{stream.codec_context.name}')
 
 
+def _facts(args: argparse.Namespace, path: str) -> Dict[str, Any]:
+    return {**environment(CPU, args.clock), **video_facts(path)}
+
+
 def recipe(name: str, decoder: str = '') -> List[Dict[str, Any]]:
     """A pipeline of the Kinetics recipe, with another decoder on request."""
     steps = Config.fromfile(ROOT / RECIPE)[name]
@@ -146,7 +150,7 @@ def reading(args: argparse.Namespace, path: str) -> None:
         'ms': Figure.of([1e3 * x for x in times[name]]),
         '/ frames once, pyav': ratio(times, name, list(test)[0]),
         '/ published': ratio(times, name, 'published: 15 openings')
-    } for name in test], {**environment(CPU, args.clock), **video_facts(path)},
+    } for name in test], _facts(args, path),
            json_path(args.json, 'reading-test'))
 
     train = {
@@ -161,7 +165,7 @@ def reading(args: argparse.Namespace, path: str) -> None:
         'ms': Figure.of([1e3 / 5 * x for x in times[name]]),
         'clips/s': rate(times, name, 5),
         '/ MMAction2': ratio(times, name, 'MMAction2')
-    } for name in train], {**environment(CPU, args.clock), **video_facts(path)},
+    } for name in train], _facts(args, path),
            json_path(args.json, 'reading-train'))
 
 
@@ -204,8 +208,8 @@ def stages(args: argparse.Namespace, path: str) -> None:
             'stage': 'all',
             'mean ms': f'{1e3 * total / len(seconds[0]):.1f}'
         })
-    report('a training clip by stage', rows,
-           {**environment(CPU, args.clock), **video_facts(path)}, json_path(args.json, 'stages'))
+    report('a training clip by stage', rows, _facts(args, path),
+           json_path(args.json, 'stages'))
 
 
 def augmentation(args: argparse.Namespace, path: str) -> None:
@@ -246,7 +250,8 @@ def augmentation(args: argparse.Namespace, path: str) -> None:
         'way': name,
         'ms a clip': Figure.of([1e3 / clips * x for x in times[name]]),
         '/ PIL': ratio(times, name, list(ways)[0])
-    } for name in ways], environment(CPU, args.clock), json_path(args.json, 'augmentation'))
+    } for name in ways], environment(CPU, args.clock),
+           json_path(args.json, 'augmentation'))
 
 
 def _data_set(path: str, count: int, folder: str) -> torch.utils.data.Dataset:
@@ -302,8 +307,8 @@ def loader(args: argparse.Namespace, path: str) -> None:
                     'clips/s per process':
                     f'{count / seconds[1] / max(workers, 1):.1f}'
                 })
-    report('loader, training pipeline', rows,
-           {**environment(CPU, args.clock), **video_facts(path)}, json_path(args.json, 'loader'))
+    report('loader, training pipeline', rows, _facts(args, path),
+           json_path(args.json, 'loader'))
 
 
 def memory(args: argparse.Namespace, path: str) -> None:

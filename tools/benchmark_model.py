@@ -6,8 +6,8 @@ from typing import Any, Dict, List, Optional
 import torch
 import torch.nn.functional as F
 from benchmarking import (CLOCKS, Figure, Step, Times, alternate, count_flops,
-                          environment, json_path, matmul_step, model_bytes, peak_memory,
-                          rate, ratio, report)
+                          environment, json_path, matmul_step, model_bytes,
+                          peak_memory, rate, ratio, report)
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
@@ -202,8 +202,8 @@ def speed(args: argparse.Namespace) -> None:
                                                 scores[baseline])
             rows.append(row)
         rows += _roof_rows(times, roofs)
-        report(f'{kind}: {_describe(args)}', rows, environment(device, args.clock),
-               json_path(args.json, kind))
+        report(f'{kind}: {_describe(args)}', rows,
+               environment(device, args.clock), json_path(args.json, kind))
 
 
 def _row(times: Times, name: str, model: Contender,

@@ -77,8 +77,9 @@ def test_table_of_speed(tmp_path):
 
 def test_table_of_growth(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark_model, 'GROWTH', [{}, dict(batch=2)])
-    rows = run(tmp_path, 'model', '--table', 'growth', '--arch', 'tiny',
-               '--frames', '4', '--size', '32', '--rounds', '1')['table.growth.json']
+    tables = run(tmp_path, 'model', '--table', 'growth', '--arch', 'tiny',
+                 '--frames', '4', '--size', '32', '--rounds', '1')
+    rows = tables['table.growth.json']
     assert rows[1]['x FLOP, s, GB'].startswith('forward 2.00, ')
 
 
@@ -107,6 +108,7 @@ def test_tables_of_data(tmp_path, video, table, ways):
 
 @pytest.mark.slow
 def test_table_of_training(tmp_path):
-    row, = run(tmp_path, 'train', '--rounds', '3', '--batch', '1',
-               '--settings', '0', '--width', '32', '--layers', '1')['table.train.json']
+    tables = run(tmp_path, 'train', '--rounds', '3', '--batch', '1',
+                 '--settings', '0', '--width', '32', '--layers', '1')
+    row, = tables['table.train.json']
     assert 0 <= float(row['waiting for data'].rstrip('%')) <= 100

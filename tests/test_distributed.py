@@ -32,7 +32,8 @@ def run(*command, **more):
     done = subprocess.run([str(x) for x in command],
                           env=environment(**more),
                           capture_output=True,
-                          text=True)
+                          text=True,
+                          timeout=200)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
@@ -84,8 +85,11 @@ def test_stopped_then_resumed_equals_uninterrupted(tmp_path, single, number):
         'run',
         batch=2,
         epochs=4,
-        # torchrun signals the workers, too
-        **{'train_dataloader.num_workers': 1})
+        # torchrun signals the workers, too; these live until the end
+        **{
+            'train_dataloader.num_workers': 1,
+            'train_dataloader.persistent_workers': True
+        })
     slow = tmp_path / 'slow.py'
     slow.write_text(f"_base_ = '{config}'\n"
                     'custom_hooks = [dict(type="SlowHook")]\n')

@@ -1,11 +1,15 @@
 import os
 import signal
+import subprocess
+from functools import partial
 
 import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
+from cast_mmaction.engine.hooks import _keep_serving
 from tests.toy import assert_same, toy_config, weights
 
 
@@ -142,6 +146,25 @@ def test_preempted_with_another_batch_size(tmp_path):
     resumed = start(tmp_path, batch=2, resume=True)
     resumed.train()
     assert resumed.iter == 36
+
+
+def test_workers_heed_their_parent_alone():
+    """A worker that ignored its parent, too, would keep it from ending."""
+    loader = DataLoader(
+        range(100),
+        num_workers=1,
+        worker_init_fn=partial(_keep_serving, None))
+    batches = iter(loader)
+    next(batches)
+    worker, = batches._workers
+    subprocess.run(['kill', '-TERM', str(worker.pid)], check=True)
+    subprocess.run(['kill', '-INT', str(worker.pid)], check=True)
+    for _ in range(50):
+        next(batches)
+    assert worker.is_alive()
+    os.kill(worker.pid, signal.SIGTERM)
+    worker.join(timeout=10)
+    assert worker.exitcode == 0
 
 
 def test_another_loop_keeps_its_last_checkpoint(tmp_path):

@@ -67,6 +67,7 @@ stage() {
     tail -n +1 -f --pid "$job" "$log" | sed -un "$PROGRESS" | sed -u 's/^/    /' &
     local viewer=$!
     if ! wait "$job"; then
+        kill -- "-$job" 2>/dev/null || true
         tail -n 20 "$log" >&2
         echo "This failed; all of its output is in $log" >&2
         exit 1

@@ -5,14 +5,19 @@
 
 The weighted mean of the probabilities is taken per task. One dump alone is
 scored as it is. Tail classes and unseen participants are read from the
-official files beside the annotations, as far as they are there.
+official files beside the annotations, as far as they are there. --f1 also
+writes the F1 of every class and super-class.
 """
 import argparse
+import csv
 import os.path as osp
 import sys
 
-from cast_mmaction.datasets.epic_annotations import (read_column,
+from cast_mmaction.datasets.epic_annotations import (read_classes,
+                                                     read_column,
                                                      read_narrations)
+from cast_mmaction.engine.files import whole_file
+from cast_mmaction.evaluation.f1_report import F1Row, f1_report
 from cast_mmaction.evaluation.predictions import (check_complete, fuse,
                                                   load_dump, score,
                                                   write_dump)
@@ -36,6 +41,11 @@ def parse_args() -> argparse.Namespace:
         help='official CSV, or list, of the split')
     parser.add_argument(
         '--out', help='write the fused results, as --dump does')
+    parser.add_argument(
+        '--f1',
+        help='write this CSV: F1 of the classes, and of the super-classes '
+        'weighted by support; needs the official class files beside the '
+        'annotations')
     return parser.parse_args()
 
 
@@ -53,6 +63,22 @@ def official_meta(folder: str) -> dict:
             is_class = column != 'participant_id'
             meta[key] = [int(v) for v in values] if is_class else values
     return meta
+
+
+def write_f1(path: str, fused, labels: dict, folder: str) -> None:
+    """The F1 report as a CSV; prints that of the super-classes."""
+    classes = {
+        task: read_classes(osp.join(folder, f'EPIC_100_{task}_classes.csv'))
+        for task in ('verb', 'noun')
+    }
+    rows = f1_report(fused, labels, classes)
+    with whole_file(path) as part, open(part, 'w', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(F1Row._fields)
+        writer.writerows(rows)
+    for row in rows:
+        if row.level != 'class':
+            print(f'F1 {row.task} {row.name:16s} {row.f1:6.2f}')
 
 
 def main() -> None:
@@ -76,10 +102,11 @@ def main() -> None:
         if rows[0].verb is None:
             print('the split has no labels: nothing to score')
             return
-        figures = score(
-            fused, {row.narration_id: (row.verb, row.noun)
-                    for row in rows},
-            official_meta(osp.dirname(args.annotations)))
+        labels = {row.narration_id: (row.verb, row.noun) for row in rows}
+        folder = osp.dirname(args.annotations)
+        figures = score(fused, labels, official_meta(folder))
+        if args.f1:
+            write_f1(args.f1, fused, labels, folder)
     except (ValueError, OSError) as error:
         sys.exit(f'error: {error}')
     for name, value in figures.items():

@@ -79,3 +79,21 @@ def test_fuse_results(split, run):
     done = run('fuse_results', split / '0.pkl', '--noun-weights', '1', '2',
                '--annotations', split / 'rows.csv')
     assert 'noun weights' in done.error
+
+
+def test_fuse_results_writes_f1(split, run):
+    for task, count in (('verb', 97), ('noun', 300)):
+        (split / f'EPIC_100_{task}_classes.csv').write_text(
+            'id,key,instances,category\n' + ''.join(
+                f'{i},{task}{i},[],group{i % 3}\n' for i in range(count)))
+    done = run('fuse_results', split / '0.pkl', '--annotations',
+               split / 'rows.csv', '--f1', split / 'f1.csv')
+    assert not done.error
+    assert 'F1 noun all' in done.stdout
+    lines = (split / 'f1.csv').read_text().splitlines()
+    assert lines[0] == 'task,level,name,support,f1'
+    assert sum(line.startswith('verb,class,') for line in lines) == 3
+    (split / 'EPIC_100_noun_classes.csv').unlink()
+    done = run('fuse_results', split / '0.pkl', '--annotations',
+               split / 'rows.csv', '--f1', split / 'f1.csv')
+    assert 'EPIC_100_noun_classes.csv' in done.error

@@ -18,7 +18,7 @@ case "${1:-}" in
 '') ;;
 --clean) rm -rf "$DATA" "$DEMO" "${MODELS[@]/#/work_dirs/}" ;;
 *)
-    sed -n 's/^# \{0,1\}//p' "$0" | head -n 8 >&2
+    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac
@@ -35,7 +35,7 @@ stop() {
     if [[ -n "$job" ]]; then
         echo "Stopping ..."
         kill -- "-$job" 2>/dev/null || true
-        wait "$job" || true
+        wait "$job" 2>/dev/null || true
     fi
     echo "Stopped. bash tools/quickstart.sh goes on from here."
     exit 130

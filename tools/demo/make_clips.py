@@ -9,7 +9,7 @@ Files that are there already are kept.
 import argparse
 import csv
 import os
-from multiprocessing import Pool
+from multiprocessing import get_context
 from pathlib import Path
 from typing import List, Sequence, Tuple
 
@@ -50,7 +50,8 @@ def write_split(folder: Path, split: str, count: int, seed: int,
               range(start, min(start + BLOCK, count)))
              for start in range(0, count, BLOCK)]
     rows = []
-    with Pool(workers) as pool:
+    # Not forked: OpenCV's threads would not come along, and be waited for.
+    with get_context('spawn').Pool(workers) as pool:
         for block in pool.imap(write_block, tasks):
             rows += block
             print(f'{split}: {len(rows)} of {count} clips', flush=True)

@@ -211,3 +211,22 @@ def results_file_of_every_process() -> bool:
     from mmengine.hooks import logger_hook
     logger_hook.dump = master_only(logger_hook.dump)
     return True
+
+
+@remedy
+def named_scores_in_inferencer() -> bool:
+    """The inferencer knows one vector of scores, not one for each task."""
+    from mmaction.apis.inferencers import ActionRecogInferencer
+    original = ActionRecogInferencer.pred2dict
+
+    @functools.wraps(original)
+    def pred2dict(self, data_sample) -> dict:
+        scores = data_sample.pred_score
+        if not isinstance(scores, dict):
+            return original(self, data_sample)
+        return dict(
+            pred_labels={task: int(x.argmax()) for task, x in scores.items()},
+            pred_scores={task: x.tolist() for task, x in scores.items()})
+
+    ActionRecogInferencer.pred2dict = pred2dict
+    return True

@@ -9,6 +9,7 @@ import mmaction
 import numpy as np
 import pytest
 import torch
+from mmaction.apis.inferencers import ActionRecogInferencer
 from mmaction.datasets.transforms import ColorJitter
 from mmaction.models.heads import TSNHead
 from mmaction.structures import ActionDataSample
@@ -249,3 +250,25 @@ def test_one_process_writes_the_results(tmp_path, monkeypatch, rank):
     from mmengine.hooks import logger_hook
     written = results_written_by(rank, tmp_path, monkeypatch, logger_hook.dump)
     assert written == (rank == 0)
+
+
+# verb and noun in the inferencer
+
+
+def named_scores():
+    return ActionDataSample().set_pred_score(
+        dict(verb=torch.tensor([.2, .8]), noun=torch.tensor([.5, .1, .4])))
+
+
+def test_named_scores_in_inferencer_defect():
+    with pytest.raises(AttributeError):
+        original(ActionRecogInferencer.pred2dict)(None, named_scores())
+
+
+def test_named_scores_in_inferencer():
+    result = ActionRecogInferencer.pred2dict(None, named_scores())
+    assert result['pred_labels'] == dict(verb=1, noun=0)
+    assert result['pred_scores']['verb'] == pytest.approx([.2, .8])
+    plain = ActionDataSample().set_pred_score(torch.tensor([.2, .8]))
+    plain.set_pred_label(1)
+    assert ActionRecogInferencer.pred2dict(None, plain)['pred_labels'] == [1]

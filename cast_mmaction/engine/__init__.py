@@ -3,6 +3,7 @@ from .checkpoint_hook import SafeCheckpointHook
 from .files import whole_file
 from .hooks import (NonFiniteHook, PreemptionHook, StepSeedHook,
                     StrictLoadHook)
+from .leaving import leave_process_group
 from .loops import PrecisionTestLoop, PrecisionValLoop, ResumableEpochLoop
 from .optim import CASTOptimWrapperConstructor
 from .schedule import WarmupCosineLR
@@ -11,5 +12,5 @@ __all__ = [
     'CASTOptimWrapperConstructor', 'NonFiniteHook', 'PrecisionTestLoop',
     'PrecisionValLoop', 'PreemptionHook', 'ResumableEpochLoop',
     'SafeCheckpointHook', 'StepSeedHook', 'StrictLoadHook', 'WarmupCosineLR',
-    'whole_file'
+    'leave_process_group', 'whole_file'
 ]

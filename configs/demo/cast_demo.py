@@ -43,6 +43,12 @@ pipeline = [
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackVerbNounInputs')
 ]
+# The clips have this size already: for videos from elsewhere.
+test_pipeline = [
+    *pipeline[:3],
+    dict(type='ShortSideResize', size=40),
+    dict(type='CenterCrop', crop_size=40), *pipeline[3:]
+]
 dataset = dict(
     type='EpicKitchensDataset',
     data_root='data/demo',
@@ -50,19 +56,22 @@ dataset = dict(
     class_files=dict(
         verb_classes='verb_classes.csv', noun_classes='noun_classes.csv'),
     num_verbs=8,
-    num_nouns=8,
-    pipeline=pipeline)
+    num_nouns=8)
 # Decoding is a small part of the work: no processes beside the two.
 train_dataloader = dict(
     batch_size=16,
     num_workers=0,
     sampler=dict(type='EpochSampler', shuffle=True),
-    dataset=dict(ann_file='train.csv', **dataset))
+    dataset=dict(ann_file='train.csv', pipeline=pipeline, **dataset))
 test_dataloader = dict(
     batch_size=50,
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(ann_file='test.csv', test_mode=True, **dataset))
+    dataset=dict(
+        ann_file='test.csv',
+        test_mode=True,
+        pipeline=test_pipeline,
+        **dataset))
 test_evaluator = dict(type='VerbNounMetric')
 
 # There is nothing to choose, so nothing is validated: the test set is looked

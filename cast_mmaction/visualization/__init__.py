@@ -1,1 +1,1 @@
-"""Attention maps over video, and charts."""
+"""Charts."""

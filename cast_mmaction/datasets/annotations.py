@@ -9,6 +9,8 @@ import os.path as osp
 import re
 from typing import Dict, List, NamedTuple, Optional
 
+from ..engine.files import whole_file
+
 VIDEO_SUFFIXES = ('.mp4', '.mkv', '.webm', '.avi', '.mov')
 # Kinetics clips are often called <youtube id>_<start>_<end>.
 CUT_MARKS = re.compile(r'_\d{6}_\d{6}$')
@@ -108,6 +110,6 @@ def make_list(labels: Dict[str, int], folder: Optional[str]) -> Listing:
 
 def write_list(path: str, lines: List[str]) -> None:
     """Write a list; it appears whole or not at all."""
-    with open(f'{path}.part', 'w', encoding='utf-8') as file:
-        file.writelines(f'{line}\n' for line in lines)
-    os.replace(f'{path}.part', path)
+    with whole_file(path) as temporary:
+        temporary.write_text(
+            ''.join(f'{line}\n' for line in lines), encoding='utf-8')

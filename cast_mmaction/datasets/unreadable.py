@@ -5,7 +5,6 @@ Validation and testing never do: the sample stays, marked ``unreadable``, and
 the metrics count it as wrong.
 """
 import logging
-import os
 import os.path as osp
 from collections import Counter
 from contextlib import nullcontext
@@ -18,6 +17,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmaction.registry import HOOKS
+from ..engine.files import whole_file
 from .seeding import SampleIndex, seeded
 from .video import UnreadableVideo
 
@@ -167,10 +167,10 @@ class UnreadableVideoHook(Hook):
         if not total or not is_main_process():
             return
         path = osp.join(runner.work_dir, self.file_name)
-        with open(f'{path}.part', 'w') as file:
-            for reason, count in total.most_common():
-                file.write(f'{count}\t{reason}\n')
-        os.replace(f'{path}.part', path)
+        with whole_file(path) as temporary:
+            temporary.write_text(''.join(
+                f'{count}\t{reason}\n'
+                for reason, count in total.most_common()))
         runner.logger.warning(
             f'{len(total)} videos could not be read so far '
             f'({sum(total.values())} times); they are listed in {path}')

@@ -4,7 +4,6 @@ A `Predictions` holds log-probabilities, because those of several models and
 the official scorer (which applies a softmax) both need them.
 """
 import json
-import os
 import pickle
 import zipfile
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -13,6 +12,7 @@ import mmengine
 import numpy as np
 import torch
 
+from ..engine.files import whole_file
 from .verb_noun import (harmonic_mean, log_probabilities,
                         verb_noun_accuracy)
 
@@ -247,9 +247,8 @@ def write_official_pickle(path: str, predictions: Predictions) -> None:
 
 
 def _write_pickle(path: str, content: object) -> None:
-    with open(f'{path}.part', 'wb') as file:
+    with whole_file(path) as temporary, open(temporary, 'wb') as file:
         pickle.dump(content, file)
-    os.replace(f'{path}.part', path)
 
 
 def write_submission(path: str, predictions: Predictions,
@@ -284,9 +283,9 @@ def write_submission(path: str, predictions: Predictions,
             }
             for place, name in enumerate(predictions.narration_ids)
         })
-    with zipfile.ZipFile(f'{path}.part', 'w', zipfile.ZIP_DEFLATED) as file:
-        file.writestr('test.json', json.dumps(content))
-    os.replace(f'{path}.part', path)
+    with whole_file(path) as temporary:
+        with zipfile.ZipFile(temporary, 'w', zipfile.ZIP_DEFLATED) as file:
+            file.writestr('test.json', json.dumps(content))
 
 
 def read_submission(path: str) -> Predictions:

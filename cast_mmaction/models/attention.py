@@ -299,3 +299,32 @@ class CrossAttention(nn.Module):
         k, v = self.kv(context).chunk(2, dim=-1)
         return self.proj(
             attention(self.q(x), k, v, self.num_heads, self.window))
+
+    def read_with_one(self, x: Tensor, context: Tensor) -> Tensor:
+        """:meth:`forward` of one query a clip, without keys and values.
+
+        The projections move to the other side of the sums, ``q (W_k c) =
+        (W_k' q) c`` and ``sum a (W_v c) = W_v (sum a c)``, so that H queries
+        of width D' read the context itself: ``d = D / H`` times fewer
+        multiply-adds a token. The bias of the keys raises all scores of a
+        head alike, which the softmax cannot see.
+
+        Args:
+            x: ``(B, 1, 1, D)``.
+            context: ``(B, T', P', D')``, read whatever the window.
+
+        Returns:
+            ``(B, 1, 1, D)``.
+        """
+        weight_k, weight_v = (
+            weight.unflatten(0, (self.num_heads, -1))  # (H, d, D')
+            for weight in self.kv.weight.chunk(2))
+        bias_v = self.kv.bias.chunk(2)[1]
+        q = self.q(x).flatten(1).unflatten(1, (self.num_heads, -1))
+        q = torch.einsum('bhd,hdc->bhc', q, weight_k)
+        # The kernel divides by sqrt(D'), these scores want sqrt(d).
+        q = q * (weight_k.shape[2] / weight_k.shape[1])**0.5
+        tokens = context.flatten(1, 2)[:, None]  # (B, 1, T'*P', D')
+        read = _kernel(q[:, None], tokens, tokens)[:, 0]  # (B, H, D')
+        out = torch.einsum('bhc,hdc->bhd', read, weight_v).flatten(1)
+        return self.proj(out + bias_v)[:, None, None]

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from mmaction.registry import MODELS
+from torch.utils.flop_counter import FlopCounterMode
 
 from cast_mmaction.models.attention import attention_weights
 from cast_mmaction.models.evl import CrossFrame
@@ -63,6 +64,35 @@ def test_cross_frame_code_by_its_definition():
                     row = (a // 3 - b // 3 + 1) * 5 + a % 3 - b % 3 + 2
                     expected[a] = expected[a] + weights[a, b] * table[row]
         torch.testing.assert_close(code[0, t], expected)
+
+
+def test_training_computes_what_evaluation_does():
+    # Training spares the keys and values of the single query.
+    model = MODELS.build(tiny(dropout=0.)).double()
+    fill(model)
+    clip = torch.randn(2, 3, 4, 32, 32, dtype=torch.double)
+    results = []
+    for mode in (True, False):
+        model.train(mode).zero_grad()
+        out = model(clip)
+        out.square().sum().backward()
+        grads = {k: p.grad for k, p in model.named_parameters()
+                 if p.requires_grad}
+        results.append((out.detach(), grads))
+    torch.testing.assert_close(*results)
+
+
+def test_training_makes_no_keys_and_values():
+    model = MODELS.build(tiny(arch=dict(TINY, embed_dims=64)))
+    clip = torch.randn(1, 3, 4, 32, 32)
+    flops = {}
+    for mode in (True, False):
+        with FlopCounterMode(display=False) as counter:
+            model.train(mode)(clip)
+        flops[mode] = counter.get_total_flops()
+    tokens, dims, heads = 4 * 5, 64, TINY['num_heads']
+    spared = 2 * tokens * 2 * dims * (dims - heads)
+    assert flops[False] - flops[True] > .9 * spared
 
 
 def test_nothing_of_the_encoder_is_kept():

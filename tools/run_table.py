@@ -1,23 +1,31 @@
 """Run the rows of one of the paper's ablations and set the figures beside it.
 
-    tools/run_table.py table1d --profile demo --gpus 2 --seeds 0 1 2
+    tools/run_table.py table1d --profile demo --jobs 2 --seeds 0 1 2
     tools/run_table.py table1d --profile paper --gpus 8
 
-Rows are trained and tested one after another. What is finished is skipped,
-what broke off goes on from its last checkpoint: call it again. Tables share
-their runs. `demo` puts each row's change on configs/cast_demo.py, whose data
-and experts tools/quickstart.sh makes; `paper` runs the row as it is.
+Rows are trained and tested one after another, or --jobs at a time, with their
+output in output.log of their folders. What is finished is skipped, what broke
+off goes on from its last checkpoint: call it again. Tables share their runs.
+`demo` puts each row's change on configs/cast_demo.py, whose data and experts
+tools/quickstart.sh makes; `paper` runs the row as it is.
 
-With several --lrs every row searches its learning rate: trained on the first
-nine tenths of the training list, judged by the actions of the rest. The test
-set has no say.
+With several --lrs every row searches its learning rate, with the first seed
+and the first pair of experts: trained on the first nine tenths of the training
+list, judged by the actions of the rest. The test set has no say.
 """
 import argparse
 import json
+import os
+import runpy
 import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from threading import Event
+from typing import (Dict, Iterator, List, NamedTuple, Optional, Sequence,
+                    Tuple)
 
 import torch
 from mmengine.config import Config
@@ -37,6 +45,9 @@ CAST_BASE = "_base_ = './cast.py'"
 WHERE = dict(
     demo='the generated set of the demo',
     paper='EPIC-KITCHENS-100 validation')
+# Single processes start from one that has imported everything.
+FORKS = get_context('forkserver')
+FORKS.set_forkserver_preload(['cast_mmaction', 'mmaction.apis'])
 
 
 class Run(NamedTuple):
@@ -73,11 +84,17 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--gpus',
         type=int,
         default=1,
-        help='on this machine; without any GPU, processes')
+        help='of each training; without any GPU, processes')
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=1,
+        help='trainings at a time, on CPUs')
     parser.add_argument(
         '--experts',
         type=Path,
         nargs='+',
+        default=[None],
         metavar='DIR',
         help='folders of other pre-trained pairs for the demo, each with '
         'spatial.pth and temporal.pth')
@@ -104,9 +121,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     if args.profile not in table['profiles']:
         parser.error(f'{args.table} needs experts or a depth that the demo '
                      'has not: use --profile paper')
-    if args.experts and args.profile != 'demo':
+    if args.experts != [None] and args.profile != 'demo':
         parser.error('--experts is for --profile demo')
-    for folder in args.experts or ():
+    for folder in filter(None, args.experts):
         for role in ('spatial', 'temporal'):
             if not (folder / f'{role}.pth').is_file():
                 parser.error(f'{folder / role}.pth: there is no such file')
@@ -115,6 +132,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         if name not in configs:
             parser.error(f'{args.table} has no row {name!r}; its rows: '
                          f'{", ".join(configs)}')
+    if args.jobs > 1 and torch.cuda.is_available():
+        parser.error('--jobs is for CPUs: trainings would share the GPUs; '
+                     'give each of them more with --gpus')
     args.rows = [x for x in configs if x in (args.rows or configs)]
     return args
 
@@ -158,13 +178,14 @@ def execute(run: Run, profile: str, gpus: int) -> Figures:
     result = run.folder / 'result.json'
     if result.exists():
         return json.loads(result.read_text())
+    print(f'== {run.folder}', flush=True)
     options = ['--cfg-options', *run.options] if run.options else []
     begin = time.monotonic()
-    call('dist_train.sh', config, gpus, '--work-dir', run.folder, '--seed',
+    call('train', run, gpus, config, '--work-dir', run.folder, '--seed',
          run.seed, '--resume', *options)
     seconds = time.monotonic() - begin
     checkpoint = (run.folder / 'last_checkpoint').read_text().strip()
-    call('dist_test.sh', config, checkpoint, gpus, '--work-dir',
+    call('test', run, gpus, config, checkpoint, '--work-dir',
          run.folder / 'test', *options)
     logged = newest_log(run.folder / 'test')
     figures = {task: logged[f'all/{task}_top1'] for task in TASKS}
@@ -174,6 +195,7 @@ def execute(run: Run, profile: str, gpus: int) -> Figures:
         **measure(config, run.options, checkpoint))
     with whole_file(result) as temporary:
         temporary.write_text(json.dumps(figures, indent=1))
+    print(f'   {run.folder}: action {figures["action"]:.1f}', flush=True)
     return figures
 
 
@@ -192,12 +214,44 @@ def check_settings(run: Run, cfg: Config) -> None:
             'choose another --work-dir, or delete that folder')
 
 
-def call(script: str, *arguments) -> None:
-    """Runs one of the launch scripts; stops if it fails."""
-    command = ['bash', str(ROOT / 'tools' / script), *map(str, arguments)]
-    if subprocess.run(command).returncode:
-        raise SystemExit(f'{script} failed, see above; call this again to go '
-                         f'on. It was: {" ".join(command)}')
+def call(script: str, run: Run, gpus: int, config: Path, *arguments) -> None:
+    """Runs tools/train.py or tools/test.py; stops if it fails.
+
+    Args:
+        script: 'train' or 'test'.
+        run: Whose it is.
+        gpus: Processes; several are launched by dist_train.sh or dist_test.sh.
+        config: The config.
+        arguments: What else is on the command line.
+    """
+    command = [str(x) for x in (config, *arguments)]
+    log = run.folder / 'output.log'
+    if gpus == 1:
+        process = FORKS.Process(
+            target=run_script, args=(script, command, log))
+        process.start()
+        process.join()
+        code = process.exitcode
+    else:
+        positionals = 1 if script == 'train' else 2  # the test's checkpoint
+        command.insert(positionals, str(gpus))
+        launcher = ROOT / f'tools/dist_{script}.sh'
+        with open(log, 'a') as out:
+            code = subprocess.run(['bash', str(launcher), *command],
+                                  stdout=out, stderr=out).returncode
+    if code:
+        last = '\n'.join(log.read_text().splitlines()[-20:])
+        raise SystemExit(f'{last}\n{script}.py failed, all of its output is '
+                         f'in {log}; call this again to go on')
+
+
+def run_script(script: str, arguments: List[str], log: Path) -> None:
+    """Runs a script of this folder in this process, its output in a file."""
+    with open(log, 'a') as out:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(out.fileno(), stream.fileno())
+    sys.argv = [script, *arguments]
+    runpy.run_path(str(ROOT / f'tools/{script}.py'), run_name='__main__')
 
 
 def build_model(cfg: Config) -> torch.nn.Module:
@@ -242,49 +296,85 @@ def hold_out(cfg: Config, folder: Path) -> Tuple[str, ...]:
     return tuple(options)
 
 
-def search(first: Run, args: argparse.Namespace) -> Optional[str]:
-    """The option with the learning rate that suits a row best.
+def plan(args: argparse.Namespace, config: str, experts: Optional[Path],
+         seed: int) -> Run:
+    """The run of a row with a pair of experts and a seed."""
+    pair = experts.name if experts else 'experts'
+    folder = args.work_dir / args.profile / pair / config / f'seed{seed}'
+    return Run(config, experts, folder, seed, tuple(args.cfg_options))
 
-    Every rate has the same budget: one run like ``first``.
+
+def execute_all(runs: Sequence[Run],
+                args: argparse.Namespace) -> Iterator[Tuple[Run, Figures]]:
+    """Executes runs, gives them back as they finish; after a failure none is
+    begun."""
+    failed = Event()
+
+    def attempt(run: Run) -> Optional[Figures]:
+        if failed.is_set():
+            return None
+        try:
+            return execute(run, args.profile, args.gpus)
+        except BaseException:
+            failed.set()
+            raise
+
+    with ThreadPoolExecutor(args.jobs) as pool:
+        futures = {pool.submit(attempt, run): run for run in runs}
+        for future in as_completed(futures):
+            if future.result() is not None:
+                yield futures[future], future.result()
+
+
+def choose_rates(args: argparse.Namespace) -> Dict[str, Tuple[str, ...]]:
+    """The option with the learning rate that suits each row best.
+
+    Every rate of every row has the same budget: a run with the first seed and
+    the first pair of experts.
     """
-    if not args.lrs:
-        return None
-    options = [f'optim_wrapper.optimizer.lr={lr}' for lr in args.lrs]
-    if len(options) == 1:
-        return options[0]
-    folder = first.folder.parent / 'search'
-    parts = hold_out(
-        Config.fromfile(write_config(first, args.profile)), folder)
-    scores = {}
-    for lr, option in zip(args.lrs, options):
-        run = first._replace(
-            folder=folder / f'lr{lr:g}',
-            options=(*first.options, *parts, option))
-        scores[option] = execute(run, args.profile, args.gpus)['action']
-        print(f'{run.folder}: action {scores[option]:.1f}', flush=True)
-    return max(scores, key=scores.get)
+    options = [f'optim_wrapper.optimizer.lr={lr}' for lr in args.lrs or ()]
+    if len(options) < 2:
+        return {config: tuple(options) for config in args.rows}
+    runs = []
+    for config in args.rows:
+        first = plan(args, config, args.experts[0], args.seeds[0])
+        folder = first.folder.parent / 'search'
+        parts = hold_out(
+            Config.fromfile(write_config(first, args.profile)), folder)
+        runs += [
+            first._replace(
+                folder=folder / f'lr{lr:g}',
+                options=(*first.options, *parts, option))
+            for lr, option in zip(args.lrs, options)
+        ]
+    scores: Dict[str, Dict[str, float]] = {}
+    for run, figures in execute_all(runs, args):
+        scores.setdefault(run.config,
+                          {})[run.options[-1]] = figures['action']
+    return {
+        config: (max(found, key=found.get), )
+        for config, found in scores.items()
+    }
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    """Runs what is missing; the report grows with every row."""
+    """Runs what is missing; the report grows with every run."""
     args = parse_args(argv)
-    out = args.work_dir / args.profile
+    if args.jobs > 1:
+        os.environ.setdefault('OMP_NUM_THREADS', '1')  # jobs share the cores
+    rates = choose_rates(args)
+    runs = [
+        plan(args, config, experts, seed) for config in args.rows
+        for experts in args.experts for seed in args.seeds
+    ]
+    runs = [run._replace(options=run.options + rates[run.config])
+            for run in runs]
     pairs: Dict[str, Dict[str, List[Figures]]] = {}
-    for config in args.rows:
-        for experts in args.experts or [None]:
-            pair = experts.name if experts else 'experts'
-            runs = [
-                Run(config, experts, out / pair / config / f'seed{seed}', seed,
-                    tuple(args.cfg_options)) for seed in args.seeds
-            ]
-            lr = search(runs[0], args)
-            for run in runs:
-                if lr:
-                    run = run._replace(options=(*run.options, lr))
-                print(f'== {run.folder}', flush=True)
-                pairs.setdefault(pair, {}).setdefault(config, []).append(
-                    execute(run, args.profile, args.gpus))
-        text = write_report(args.table, out, WHERE[args.profile], pairs)
+    for run, figures in execute_all(runs, args):
+        pair = run.folder.parent.parent.name
+        pairs.setdefault(pair, {}).setdefault(run.config, []).append(figures)
+        text = write_report(args.table, args.work_dir / args.profile,
+                            WHERE[args.profile], pairs)
     print(text)
 
 

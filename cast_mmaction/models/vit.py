@@ -5,6 +5,7 @@ from typing import Optional, Tuple, Type, Union
 import torch
 from mmaction.registry import MODELS
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from ..checkpoints import load_pretrained
 from .attention import SelfAttention, Window
@@ -19,14 +20,28 @@ ARCHS = {
 class QuickGELU(nn.Module):
     """The GELU of OpenAI's CLIP: ``x * sigmoid(1.702 x)``.
 
-    Written with SiLU, which is one kernel and keeps one tensor for the
-    backward pass, not two.
+    Written as ``SiLU(c x) / c`` with c = 1.702, whose derivative is that of
+    SiLU at ``c x``: one kernel and one kept tensor for the backward pass.
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        return _ScaledSiLU.apply(x)
+
+
+class _ScaledSiLU(torch.autograd.Function):
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        scaled = 1.702 * x
+        ctx.save_for_backward(scaled)
         # In place where no backward pass asks for the product.
-        return nn.functional.silu(
-            1.702 * x, inplace=not torch.is_grad_enabled()).div_(1.702)
+        out = nn.functional.silu(scaled, inplace=not x.requires_grad)
+        return out.div_(1.702)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> Tensor:
+        return torch.ops.aten.silu_backward(grad, *ctx.saved_tensors)
 
 
 class MLP(nn.Module):

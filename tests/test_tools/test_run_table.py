@@ -15,13 +15,13 @@ def tool(monkeypatch):
     module = importlib.import_module('run_table')
     module.calls, module.fails = [], set()
 
-    def call(script, config, *arguments):
+    def call(script, run, gpus, config, *arguments):
         arguments = list(arguments)
         folder = arguments[arguments.index('--work-dir') + 1]
-        module.calls.append((script, config.stem, arguments))
+        module.calls.append((script, config.stem, arguments, gpus))
         if (script, config.stem) in module.fails:
             raise SystemExit(f'{script} failed')
-        if script == 'dist_train.sh':
+        if script == 'train':
             torch.save(dict(meta=dict(iter=12)), folder / 'epoch_2.pth')
             (folder / 'last_checkpoint').write_text(
                 str(folder / 'epoch_2.pth'))
@@ -44,7 +44,7 @@ def tool(monkeypatch):
 
 
 def trained(tool):
-    return [c[1] for c in tool.calls if c[0] == 'dist_train.sh']
+    return [c[1] for c in tool.calls if c[0] == 'train']
 
 
 def test_rows_run_one_after_another_and_are_reported(tool, tmp_path, capsys):
@@ -59,9 +59,9 @@ def test_rows_run_one_after_another_and_are_reported(tool, tmp_path, capsys):
 
 
 def test_finished_rows_are_skipped_and_broken_ones_go_on(tool, tmp_path):
-    tool.fails = {('dist_test.sh', 't2s_only')}
+    tool.fails = {('test', 't2s_only')}
     arguments = ['table1g', '--work-dir', str(tmp_path)]
-    with pytest.raises(SystemExit, match='dist_test.sh failed'):
+    with pytest.raises(SystemExit, match='test failed'):
         tool.main(arguments)
     assert trained(tool) == ['s2t_only', 't2s_only']
     assert 'S2T only' in (tmp_path / 'demo/table1g.md').read_text()
@@ -70,10 +70,32 @@ def test_finished_rows_are_skipped_and_broken_ones_go_on(tool, tmp_path):
     tool.main(arguments)
     assert trained(tool) == ['t2s_only', 'cast']
     assert all('--resume' in c[2] for c in tool.calls
-               if c[0] == 'dist_train.sh')
+               if c[0] == 'train')
     tool.calls.clear()
     tool.main(['table1d', '--work-dir', str(tmp_path)])  # shares CAST
     assert trained(tool) == ['ratio_eighth', 'ratio_quarter', 'ratio_one']
+
+
+def test_several_at_a_time(tool, tmp_path):
+    tool.main([
+        'table1g', '--jobs', '2', '--seeds', '0', '1', '--work-dir',
+        str(tmp_path)
+    ])
+    assert sorted(trained(tool)) == 2 * ['cast'] + 2 * ['s2t_only'] + 2 * [
+        't2s_only'
+    ]
+    text = (tmp_path / 'demo/table1g.md').read_text()
+    assert '2 run(s) a row' in text
+
+
+def test_a_failure_shows_the_end_of_the_log(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    module = importlib.import_module('run_table')
+    run = module.Run('cast', None, tmp_path, 0, ())
+    with pytest.raises(SystemExit) as error:
+        module.call('train', run, 1, tmp_path / 'missing.py')
+    assert 'missing.py' in str(error.value)
+    assert str(tmp_path / 'output.log') in str(error.value)
 
 
 def test_runs_of_other_settings_are_not_mixed(tool, tmp_path):
@@ -112,7 +134,7 @@ def test_the_paper_profile_takes_the_rows_as_they_are(tool, tmp_path):
     ])
     text = (tmp_path / 'paper/table7.md').read_text()
     assert '| EVA + MVD |' in text and '44.785' in text
-    assert tool.calls[0][2][0] == 8
+    assert tool.calls[0][3] == 8
 
 
 def test_the_learning_rate_is_searched_without_the_test_set(tool, tmp_path):

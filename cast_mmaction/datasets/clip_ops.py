@@ -34,47 +34,41 @@ def _blend(base: np.ndarray, values: np.ndarray, factor: float) -> np.ndarray:
     return cv2.addWeighted(values, factor, base, 1 - factor, CUT_OFF)
 
 
-def _histograms(frame: np.ndarray) -> np.ndarray:
-    """Number of pixels of every level, (3, 256)."""
-    return np.stack([
-        cv2.calcHist([frame], [channel], None, [256], [0, 256]).ravel()
-        for channel in range(3)
-    ]).astype(np.int64)
-
-
-def _look_up_channels(frame: np.ndarray,
-                      table_of: Callable[[np.ndarray], np.ndarray]
-                      ) -> np.ndarray:
-    """A table for every channel, made from its histogram."""
-    tables = np.stack([table_of(counts) for counts in _histograms(frame)])
-    return cv2.LUT(frame, tables.T.astype(np.uint8)[None])
+def _look_up_channels(clip: np.ndarray, tables: np.ndarray) -> np.ndarray:
+    """A table for every channel of every frame, (T, 3, 256)."""
+    tables = np.ascontiguousarray(tables.swapaxes(1, 2), np.uint8)
+    result = np.empty_like(clip)
+    for frame, table, changed in zip(clip, tables, result):
+        cv2.LUT(frame, table[None], dst=changed)
+    return result
 
 
 def auto_contrast(clip: np.ndarray) -> np.ndarray:
     """Stretch every channel of every frame to 0...255."""
-
-    def table_of(counts: np.ndarray) -> np.ndarray:
-        low, high = np.flatnonzero(counts)[[0, -1]]
-        if low == high:
-            return LEVELS
-        scale = 255. / (high - low)
-        return np.clip((LEVELS * scale - low * scale).astype(int), 0, 255)
-
-    return _per_frame(clip, lambda frame: _look_up_channels(frame, table_of))
+    # Rows first: NumPy is fast along them, not along pixels.
+    low, high = (
+        extreme(extreme(clip, axis=1), axis=1)[..., None].astype(int)
+        for extreme in (np.min, np.max))
+    flat = low == high
+    scale = 255. / np.where(flat, 1, high - low)
+    tables = np.clip((LEVELS * scale - low * scale).astype(int), 0, 255)
+    return _look_up_channels(clip, np.where(flat, LEVELS, tables))
 
 
 def equalize(clip: np.ndarray) -> np.ndarray:
     """Flatten the histogram of every channel of every frame."""
-
-    def table_of(counts: np.ndarray) -> np.ndarray:
-        present = np.flatnonzero(counts)
-        step = (counts.sum() - counts[present[-1]]) // 255
-        if len(present) < 2 or step == 0:
-            return LEVELS
-        before = np.cumsum(counts) - counts
-        return np.minimum((step // 2 + before) // step, 255)
-
-    return _per_frame(clip, lambda frame: _look_up_channels(frame, table_of))
+    counts = np.array([[
+        cv2.calcHist([frame], [channel], None, [256], [0, 256]).ravel()
+        for channel in range(3)
+    ] for frame in clip], np.int64)  # (T, 3, 256)
+    highest = 255 - (counts[..., ::-1] > 0).argmax(axis=-1)[..., None]
+    total = counts.sum(axis=-1, keepdims=True)
+    step = (total - np.take_along_axis(counts, highest, axis=-1)) // 255
+    same = step == 0  # also if only one level is there
+    step = np.where(same, 1, step)
+    before = np.cumsum(counts, axis=-1) - counts
+    tables = np.minimum((step // 2 + before) // step, 255)
+    return _look_up_channels(clip, np.where(same, LEVELS, tables))
 
 
 def invert(clip: np.ndarray) -> np.ndarray:
@@ -189,8 +183,16 @@ def shear_x(clip: np.ndarray, factor: float) -> np.ndarray:
 def shear_y(clip: np.ndarray, factor: float) -> np.ndarray:
     """Slant the picture; columns move by `factor` pixels per column."""
     # Turned, so that columns lie in memory as rows.
-    turned = _per_frame(clip, cv2.transpose)
-    return _per_frame(shear_x(turned, factor), cv2.transpose)
+    return _turn(shear_x(_turn(clip), factor))
+
+
+def _turn(clip: np.ndarray) -> np.ndarray:
+    """Columns as rows, rows as columns."""
+    frames, height, width, channels = clip.shape
+    result = np.empty((frames, width, height, channels), np.uint8)
+    for frame, turned in zip(clip, result):
+        cv2.transpose(frame, dst=turned)
+    return result
 
 
 def translate_x_abs(clip: np.ndarray, pixels: float) -> np.ndarray:

@@ -4,7 +4,8 @@
     tools/run_table.py table1d --profile paper --gpus 8
 
 Rows are trained and tested one after another, or --jobs at a time, with their
-output in output.log of their folders. What is finished is skipped, what broke
+output in output.log and their scores in predictions.pkl of their folders, for
+tools/fuse_results.py and the like. What is finished is skipped, what broke
 off goes on from its last checkpoint: call it again. Tables share their runs.
 `demo` puts each row's change on configs/cast_demo.py, whose data and experts
 tools/quickstart.sh makes; `paper` runs the row as it is.
@@ -158,7 +159,7 @@ def write_config(run: Run, profile: str) -> Path:
         spatial, temporal = (
             dict(pretrained=str(run.experts.resolve() / f'{role}.pth'))
             for role in ('spatial', 'temporal'))
-        base = folder / 'base.py'
+        base = folder.resolve() / 'base.py'
         backbone = dict(spatial=spatial, temporal=temporal)
         base.write_text(f'_base_ = {str(DEMO)!r}\n'
                         f'model = {dict(backbone=backbone)!r}\n')
@@ -186,7 +187,8 @@ def execute(run: Run, profile: str, gpus: int) -> Figures:
     seconds = time.monotonic() - begin
     checkpoint = (run.folder / 'last_checkpoint').read_text().strip()
     call('test', run, gpus, config, checkpoint, '--work-dir',
-         run.folder / 'test', *options)
+         run.folder / 'test', '--dump', run.folder / 'predictions.pkl',
+         *options)
     logged = newest_log(run.folder / 'test')
     figures = {task: logged[f'all/{task}_top1'] for task in TASKS}
     figures.update(

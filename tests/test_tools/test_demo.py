@@ -3,6 +3,7 @@ import json
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -34,12 +35,20 @@ def test_a_clip_depends_on_its_generator_alone():
 
 
 def test_actions_are_the_pairs_that_fit():
-    pairs = {(verb, noun) for _, verb, noun in draws(shapes.draw_clip, 400)}
-    assert pairs == {(shapes.verb_of(motion, noun), noun)
-                     for motion in shapes.MOTIONS
-                     for noun in range(len(shapes.NOUNS))}
-    assert len(pairs) == 32
+    pairs = {(verb, noun) for _, verb, noun in draws(shapes.draw_clip, 800)}
+    assert pairs == {(shapes.verb_of(motion, noun, wall), noun)
+                     for motions in shapes.MOTIONS for motion in motions
+                     for noun in range(len(shapes.NOUNS)) for wall in (0, 1)}
+    assert len(pairs) == 56
     assert {verb for verb, _ in pairs} == set(range(len(shapes.VERBS)))
+
+
+def test_a_direction_is_towards_the_wall_or_away_from_it():
+    verbs = [
+        shapes.VERBS[shapes.verb_of(motion, 0, wall)]
+        for motion in ('left', 'right') for wall in (0, 1)
+    ]
+    assert verbs == ['move towards', 'move away', 'move away', 'move towards']
 
 
 def test_only_one_shape_moves(monkeypatch):
@@ -47,7 +56,33 @@ def test_only_one_shape_moves(monkeypatch):
     for clip, _, mask in draws(shapes.draw_motion, 20):
         moved = (clip != clip[:1]).any(-1)
         assert moved.any()
-        assert not moved[:, ~mask.any(0)].any()
+        assert mask.any((1, 2)).sum() == shapes.HALF
+        # What it uncovers as it leaves its place is beside the mask.
+        near = cv2.dilate(mask.any(0).astype(np.uint8), np.ones((9, 9)))
+        assert not moved[:, near == 0].any()
+
+
+def test_no_frame_shows_a_motion_and_the_texture_that_moves(monkeypatch):
+    painted = {}
+
+    def record(frame, thing, x, y, radius, blurred=False, paint=shapes._paint):
+        painted.setdefault(id(thing), []).append((x, y, radius, blurred))
+        return paint(frame, thing, x, y, radius, blurred)
+
+    monkeypatch.setattr(shapes, '_paint', record)
+    for seed in range(20):
+        painted.clear()
+        shapes.draw_clip(np.random.default_rng(seed))
+        moving = 0
+        for frames in painted.values():
+            blurred = [x[3] for x in frames]
+            assert sum(blurred) == shapes.HALF
+            steps = zip(frames, frames[1:])
+            moves = [before[:3] != after[:3] for before, after in steps]
+            moving += any(moves)
+            assert all(blurred[i] or blurred[i + 1]
+                       for i, move in enumerate(moves) if move)
+        assert moving == 1
 
 
 def test_the_clips_of_a_split_are_written_once(tmp_path):

@@ -105,15 +105,15 @@ def test_runs_of_other_settings_are_not_mixed(tool, tmp_path):
         tool.main(arguments + ['--cfg-options', 'train_cfg.max_epochs=1'])
 
 
-def test_pairs_of_experts(tool, tmp_path):
+def test_pairs_of_experts(tool, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     for name in ('one', 'two'):
         (tmp_path / name).mkdir()
         for role in ('spatial', 'temporal'):
             (tmp_path / name / f'{role}.pth').touch()
     tool.main([
         'table1g', '--rows', 't2s_only', '--seeds', '0', '1', '--experts',
-        str(tmp_path / 'one'), str(tmp_path / 'two'), '--work-dir',
-        str(tmp_path)
+        'one', 'two', '--work-dir', '.'
     ])
     assert len(trained(tool)) == 4
     text = (tmp_path / 'demo/table1g.md').read_text()

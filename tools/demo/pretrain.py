@@ -3,9 +3,9 @@
     python tools/demo/pretrain.py spatial work_dirs/demo/spatial.pth
     python tools/demo/pretrain.py temporal work_dirs/demo/temporal.pth
 
-The spatial expert learns to name single shapes on stills, the temporal one
-in which of twelve ways a random blob moves: neither sees a clip of the
-verb-noun set. Beside the label of the whole, every token is asked what is
+The spatial expert learns to name single shapes and walls on stills, the
+temporal one in which of twelve ways a random blob moves: neither sees a clip
+of the verb-noun set. Beside the label of the whole, every token is asked what is
 there, or whether there is nothing; without it, the temporal expert stays at
 chance for very long.
 
@@ -53,9 +53,9 @@ class Task(NamedTuple):
 
 
 TASKS = dict(
-    spatial=Task(3, shapes.draw_still, shapes.NOUNS, 64, 700,
+    spatial=Task(3, shapes.draw_still, shapes.STILLS, 64, 700,
                  dict(num_frames=1, frame_stride=1)),
-    temporal=Task(4, shapes.draw_motion, shapes.ALL_MOTIONS, 32, 600))
+    temporal=Task(4, shapes.draw_motion, shapes.ALL_MOTIONS, 32, 700))
 
 
 class Pretraining(nn.Module):

@@ -51,7 +51,7 @@ def format_table(results: Dict[str, Dict[str, float]]) -> str:
             results['independent_demo']['action'])
     return '\n'.join([
         *lines, '', 'The exchange is worth '
-        f'{lead:.1f} points of action. Chance: 12.5, 12.5 and 3.1.'
+        f'{lead:.1f} points of action. Chance: 12.5, 12.5 and 1.6.'
     ])
 
 

@@ -21,7 +21,9 @@ import runpy
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import traceback
+from concurrent.futures import (ProcessPoolExecutor, ThreadPoolExecutor,
+                                as_completed)
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Event
@@ -46,7 +48,7 @@ CAST_BASE = "_base_ = './cast.py'"
 WHERE = dict(
     demo='the generated set of the demo',
     paper='EPIC-KITCHENS-100 validation')
-# Single processes start from one that has imported everything.
+# Processes start from one that has imported everything.
 FORKS = get_context('forkserver')
 FORKS.set_forkserver_preload(['cast_mmaction', 'mmaction.apis'])
 
@@ -229,22 +231,20 @@ def call(script: str, run: Run, gpus: int, config: Path, *arguments) -> None:
     command = [str(x) for x in (config, *arguments)]
     log = run.folder / 'output.log'
     if gpus == 1:
-        process = FORKS.Process(
-            target=run_script, args=(script, command, log))
-        process.start()
-        process.join()
-        code = process.exitcode
+        with ProcessPoolExecutor(1, FORKS) as process:
+            failure = process.submit(run_script, script, command,
+                                     log).exception()
     else:
         positionals = 1 if script == 'train' else 2  # the test's checkpoint
         command.insert(positionals, str(gpus))
         launcher = ROOT / f'tools/dist_{script}.sh'
         with open(log, 'a') as out:
-            code = subprocess.run(['bash', str(launcher), *command],
-                                  stdout=out, stderr=out).returncode
-    if code:
+            failure = subprocess.run(['bash', str(launcher), *command],
+                                     stdout=out, stderr=out).returncode
+    if failure:
         last = '\n'.join(log.read_text().splitlines()[-20:])
-        raise SystemExit(f'{last}\n{script}.py failed, all of its output is '
-                         f'in {log}; call this again to go on')
+        raise SystemExit(f'{last}\n{script}.py failed ({failure!r}), all of '
+                         f'its output is in {log}; call this again to go on')
 
 
 def run_script(script: str, arguments: List[str], log: Path) -> None:
@@ -253,7 +253,11 @@ def run_script(script: str, arguments: List[str], log: Path) -> None:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(out.fileno(), stream.fileno())
     sys.argv = [script, *arguments]
-    runpy.run_path(str(ROOT / f'tools/{script}.py'), run_name='__main__')
+    try:
+        runpy.run_path(str(ROOT / f'tools/{script}.py'), run_name='__main__')
+    except Exception:
+        traceback.print_exc()
+        raise
 
 
 def build_model(cfg: Config) -> torch.nn.Module:

@@ -189,13 +189,17 @@ class PyAVReader:
         """Frames by time stamp, from the current place on."""
         frames = {}
         reformatter = self._av.video.reformatter.VideoReformatter()
+        # From 17 on PyAV takes all CPUs for colours if not told otherwise.
+        major = int(self._av.__version__.split('.')[0])
+        one_thread = dict(threads=1) if major >= 17 else {}
         for packet in self._container.demux(self._stream):
             # Frames that no other frame needs are decoded only if wanted.
             self._stream.codec_context.skip_frame = (
                 'DEFAULT' if packet.pts in wanted else 'NONREF')
             for frame in packet.decode():
                 if frame.pts in wanted and not frame.is_corrupt:
-                    image = reformatter.reformat(frame, format='rgb24')
+                    image = reformatter.reformat(
+                        frame, format='rgb24', **one_thread)
                     quarter_turns = frame.rotation // 90 % 4
                     frames[frame.pts] = np.ascontiguousarray(
                         np.rot90(image.to_ndarray(), quarter_turns))

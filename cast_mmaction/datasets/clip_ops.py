@@ -25,13 +25,18 @@ def _look_up(clip: np.ndarray, table: np.ndarray) -> np.ndarray:
 
 
 def _per_frame(clip: np.ndarray,
-               change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    return np.stack([change(frame) for frame in clip])
+               change: Callable[[np.ndarray, np.ndarray], None]) -> np.ndarray:
+    """Fresh frames, written by ``change(frame, result)``."""
+    results = np.empty_like(clip)
+    for frame, result in zip(clip, results):
+        change(frame, result)
+    return results
 
 
-def _blend(base: np.ndarray, values: np.ndarray, factor: float) -> np.ndarray:
+def _blend(base: np.ndarray, values: np.ndarray, factor: float,
+           result: np.ndarray) -> None:
     """``base + factor * (values - base)``, cut off to whole levels."""
-    return cv2.addWeighted(values, factor, base, 1 - factor, CUT_OFF)
+    cv2.addWeighted(values, factor, base, 1 - factor, CUT_OFF, dst=result)
 
 
 def _look_up_channels(clip: np.ndarray, tables: np.ndarray) -> np.ndarray:
@@ -100,11 +105,11 @@ def brightness(clip: np.ndarray, factor: float) -> np.ndarray:
 def contrast(clip: np.ndarray, factor: float) -> np.ndarray:
     """Blend every frame with the mean of its grey levels."""
 
-    def change(frame: np.ndarray) -> np.ndarray:
+    def change(frame: np.ndarray, result: np.ndarray) -> None:
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         mean = int(cv2.mean(grey)[0] + 0.5)
         table = np.clip(mean + factor * (LEVELS - mean), 0, 255)
-        return cv2.LUT(frame, table.astype(np.uint8))
+        result[:] = _look_up(frame, table)
 
     return _per_frame(clip, change)
 
@@ -112,9 +117,10 @@ def contrast(clip: np.ndarray, factor: float) -> np.ndarray:
 def color(clip: np.ndarray, factor: float) -> np.ndarray:
     """Blend with the grey picture."""
 
-    def change(frame: np.ndarray) -> np.ndarray:
+    def change(frame: np.ndarray, result: np.ndarray) -> None:
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        return _blend(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), frame, factor)
+        grey = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+        _blend(grey, frame, factor, result)
 
     return _per_frame(clip, change)
 
@@ -124,11 +130,13 @@ SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
 
 def sharpness(clip: np.ndarray, factor: float) -> np.ndarray:
     """Blend with the smoothed picture; the outermost pixels stay."""
-    changed = clip.copy()
-    for frame, result in zip(clip, changed):
-        smooth = cv2.filter2D(frame, -1, SMOOTH)
-        result[1:-1, 1:-1] = _blend(smooth, frame, factor)[1:-1, 1:-1]
-    return changed
+
+    def change(frame: np.ndarray, result: np.ndarray) -> None:
+        _blend(cv2.filter2D(frame, -1, SMOOTH), frame, factor, result)
+        result[[0, -1]] = frame[[0, -1]]
+        result[:, [0, -1]] = frame[:, [0, -1]]
+
+    return _per_frame(clip, change)
 
 
 def _shift(image: np.ndarray, offset: float, axis: int,

@@ -32,5 +32,5 @@ python tools/run_table.py claim --jobs 2 --seeds 0 1 2 \
     --experts "${PAIRS[@]}" --lrs 2e-3 4e-3 --work-dir "$TABLES" \
     --cfg-options train_dataloader.batch_size=32 \
     train_dataloader.dataset.indices=4000
-python tools/demo/relation.py "$TABLES"/demo/pair*/*/seed* \
-    --labels "$DATA/test.csv" | tee "$TABLES/demo/relation.md"
+python tools/demo/relation.py --labels "$DATA/test.csv" \
+    "$TABLES"/demo/pair*/*/seed*/predictions.pkl | tee "$TABLES/demo/relation.md"

@@ -49,8 +49,10 @@ def bar_chart(path: Union[str, Path],
         figure = Figure((1.2 + 3.4 * len(panels), 1.4 + .2 * rows),
                         layout='constrained')
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
-        for ax, panel in zip(axes, panels):
+        for i, (ax, panel) in enumerate(zip(axes, panels)):
             _draw(ax, panel)
+            if i and panel.groups == panels[i - 1].groups:
+                ax.tick_params(labelleft=False)
         figure.suptitle(title)
         figure.savefig(path, dpi=150)
 
@@ -68,12 +70,12 @@ def _draw(ax, panel: Panel) -> None:
             label=name)
         ax.bar_label(bars, fmt='%.1f', padding=2, fontsize=7)
     ax.set_yticks(range(len(panel.groups)), panel.groups)
-    ax.invert_yaxis()
-    ax.margins(x=.15)
+    ax.margins(x=.3)  # for the figures behind the bars
+    ax.set_ylim(len(panel.groups) - .4, -.6)
     ax.set_title(panel.title)
     ax.legend(
         fontsize=7,
         loc='upper center',
-        bbox_to_anchor=(.5, -.1),
+        bbox_to_anchor=(.5, -.05),
         ncols=len(panel.series),
         frameon=False)

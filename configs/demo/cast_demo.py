@@ -80,7 +80,8 @@ train_cfg = dict(type='ResumableEpochLoop', max_epochs=2)
 test_cfg = dict(type='PrecisionTestLoop')
 optim_wrapper = dict(
     constructor='CASTOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
+    # Chosen on held-out clips, see docs/evidence.md.
+    optimizer=dict(type='AdamW', lr=4e-3, weight_decay=0.05),
     clip_grad=dict(max_norm=1.0))
 auto_scale_lr = dict(enable=True, base_batch_size=32)
 param_scheduler = [dict(type='WarmupCosineLR', warmup=50, by_epoch=False)]

@@ -54,7 +54,7 @@ def test_rows_run_one_after_another_and_are_reported(tool, tmp_path, capsys):
     assert text in capsys.readouterr().out
     assert '| S2T only | 81.0 ± 1.4 | 81.0 ± 1.4' in text
     assert '| 71.2 | 55.0 | 43.7 |' in text
-    assert '| 0.002 | 12 |' in text  # learning rate, optimizer steps
+    assert '| 0.004 | 12 |' in text  # learning rate, optimizer steps
     assert (tmp_path / 'demo/table1g.png').stat().st_size > 0
 
 

@@ -1,7 +1,7 @@
 """Was the relation learnt? Which pairs of verbs the runs of a table tell apart.
 
-    python tools/demo/relation.py work_dirs/tables/demo/*/*/seed* \\
-        --labels data/demo/test.csv
+    python tools/demo/relation.py --labels data/demo/test.csv \\
+        work_dirs/tables/demo/*/*/seed*/predictions.pkl
 
 One line per config: per cent right where only the two verbs of a pair stand
 for election, among the clips of that pair; and of the four pairs, when it is
@@ -28,10 +28,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        'runs',
-        type=Path,
-        nargs='+',
-        help='folders CONFIG/seedN with predictions.pkl')
+        'dumps', type=Path, nargs='+', help='CONFIG/SEED/predictions.pkl ...')
     parser.add_argument('--labels', type=Path, required=True, help='test.csv')
     args = parser.parse_args()
     with open(args.labels, newline='') as file:
@@ -40,10 +37,9 @@ def main() -> None:
             for row in csv.DictReader(file)
         }
     configs: Dict[str, List[Dict[str, float]]] = {}
-    for run in args.runs:
-        predictions = load_dump(str(run / 'predictions.pkl'))
-        configs.setdefault(run.parent.name, []).append(
-            accuracies(predictions, labels))
+    for dump in args.dumps:
+        configs.setdefault(dump.parent.parent.name, []).append(
+            accuracies(load_dump(str(dump)), labels))
     print(format_table(configs))
 
 

@@ -166,6 +166,21 @@ def test_the_learning_rate_is_searched_without_the_test_set(tool, tmp_path):
     assert '| 0.2 | 12 |' in (tmp_path / 'demo/table8.md').read_text()
 
 
+def test_variants_take_the_rate_of_what_they_vary(tool, tmp_path):
+    (tmp_path / 'train.csv').write_text('narration_id,verb,noun\n' +
+                                        'train_000000,1,2\n' * 40)
+    base = Config.fromfile(tool.DEMO)
+    base.train_dataloader.dataset.ann_file = str(tmp_path / 'train.csv')
+    base.dump(tmp_path / 'demo.py')
+    tool.DEMO = tmp_path / 'demo.py'
+    tool.main([
+        'claim', '--rows', 'ratio_one', '--lrs', '0.1', '0.2', '--work-dir',
+        str(tmp_path)
+    ])
+    assert trained(tool) == ['cast', 'cast', 'ratio_one']
+    assert 'optim_wrapper.optimizer.lr=0.2' in tool.calls[-1][2]
+
+
 @pytest.mark.parametrize('arguments, message', [
     (['table9'], 'invalid choice'),
     (['table7'], 'use --profile paper'),

@@ -11,12 +11,14 @@ from mmengine.config import Config
 
 from cast_mmaction.checkpoints import load_pretrained
 from cast_mmaction.datasets import EpicKitchensDataset
+from cast_mmaction.evaluation.predictions import Predictions
 from mmaction.registry import DATASETS, MODELS
 from tests.conftest import ROOT
 
 sys.path.append(str(ROOT / 'tools' / 'demo'))
 import make_clips  # noqa: E402
 import pretrain  # noqa: E402
+import relation  # noqa: E402
 import shapes  # noqa: E402
 import table  # noqa: E402
 
@@ -49,6 +51,23 @@ def test_a_direction_is_towards_the_wall_or_away_from_it():
         for motion in ('left', 'right') for wall in (0, 1)
     ]
     assert verbs == ['move towards', 'move away', 'move away', 'move towards']
+
+
+def test_pairs_of_verbs_are_judged_among_themselves():
+    ids = [f'test_{i}' for i in range(5)]
+    labels = dict(zip(ids, (0, 1, 2, 6, 4)))
+    verb = np.full((5, 8), .01)
+    verb[0, [0, 5]] = .4, .5  # towards, but taken for a wobble
+    verb[1, [0, 1]] = .6, .3  # away, taken for towards
+    verb[2, 2] = verb[3, 7] = verb[4, 4] = .9  # the second swells
+    figures = relation.accuracies(
+        Predictions(ids, np.log(verb), np.zeros((5, 8)), np.zeros(5, bool)),
+        labels)
+    assert figures['move towards or move away'] == 50
+    assert figures['rise or fall'] == 100
+    assert figures['swell or unfold'] == 0
+    assert figures['tremble or wobble'] == 100
+    assert figures['which pair'] == 80
 
 
 def test_only_one_shape_moves(monkeypatch):

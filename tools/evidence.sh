@@ -23,7 +23,8 @@ for seed in "${!PAIRS[@]}"; do
         python tools/demo/pretrain.py "$role" "${PAIRS[seed]}/$role.pth" \
             --seed "$seed" &
     done
-    wait -n && wait -n
+    wait -n
+    wait -n
 done
 
 # Learning rates are searched on held-out training clips; 4,000 of the 6,000

@@ -361,8 +361,9 @@ def choose_rates(args: argparse.Namespace) -> Dict[str, Tuple[str, ...]]:
     for run, figures in execute_all(runs, args):
         scores.setdefault(run.config,
                           {})[run.options[-1]] = figures['action']
+    # Of equals the first: which run ended first must not matter.
     best = {
-        config: max(found, key=found.get)
+        config: max(options, key=found.get)
         for config, found in scores.items()
     }
     return {config: (best[owners[config]], ) for config in args.rows}

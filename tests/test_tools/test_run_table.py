@@ -137,13 +137,18 @@ def test_the_paper_profile_takes_the_rows_as_they_are(tool, tmp_path):
     assert tool.calls[0][3] == 8
 
 
-def test_the_learning_rate_is_searched_without_the_test_set(tool, tmp_path):
+def give_training_list(tool, tmp_path):
+    """40 clips, which the demo's config then names."""
     rows = ''.join(f'train_{i:06},1,2\n' for i in range(40))
     (tmp_path / 'train.csv').write_text('narration_id,verb,noun\n' + rows)
     base = Config.fromfile(tool.DEMO)
     base.train_dataloader.dataset.ann_file = str(tmp_path / 'train.csv')
     base.dump(tmp_path / 'demo.py')
     tool.DEMO = tmp_path / 'demo.py'
+
+
+def test_the_learning_rate_is_searched_without_the_test_set(tool, tmp_path):
+    give_training_list(tool, tmp_path)
     tool.main([
         'table8', '--rows', 'no_positions', '--seeds', '3', '4', '--lrs',
         '0.1', '0.2', '0.4', '--work-dir', str(tmp_path)
@@ -167,12 +172,7 @@ def test_the_learning_rate_is_searched_without_the_test_set(tool, tmp_path):
 
 
 def test_variants_take_the_rate_of_what_they_vary(tool, tmp_path):
-    (tmp_path / 'train.csv').write_text('narration_id,verb,noun\n' +
-                                        'train_000000,1,2\n' * 40)
-    base = Config.fromfile(tool.DEMO)
-    base.train_dataloader.dataset.ann_file = str(tmp_path / 'train.csv')
-    base.dump(tmp_path / 'demo.py')
-    tool.DEMO = tmp_path / 'demo.py'
+    give_training_list(tool, tmp_path)
     tool.main([
         'claim', '--rows', 'ratio_one', '--lrs', '0.1', '0.2', '--work-dir',
         str(tmp_path)

@@ -1,13 +1,12 @@
 """How fast and how lean the model is: ``tools/benchmark.py model``."""
 import argparse
-import gc
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Tuple
 
 import torch
 import torch.nn.functional as F
 from benchmarking import (CLOCKS, Figure, Step, Times, alternate, count_flops,
-                          environment, json_path, matmul_step, model_bytes,
-                          peak_memory, rate, ratio, report)
+                          environment, json_path, matmul_step, memory_size,
+                          model_bytes, peak_memory, rate, ratio, report)
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
@@ -18,15 +17,15 @@ from cast_mmaction.models.vit import ARCHS, PatchEmbed, QuickGELU
 NUM_CLASSES = 400
 TINY = dict(embed_dims=48, num_layers=2, num_heads=2)
 MATMUL = 'matmul'
-# What `growth` changes about the first, one thing at a time.
+# What `growth` changes about the first, one thing at a time; then the clips.
 GROWTH = [
-    dict(),
     dict(frames=8),
     dict(frames=32),
     dict(size=288),
-    dict(batch=2),
     dict(arch='large'),
 ]
+# The share of a device's memory that a model may take.
+USABLE_MEMORY = .8
 
 
 class WrittenGELU(nn.Module):
@@ -311,51 +310,73 @@ def _frozen_step(model: nn.Module, x: Tensor, dtype: torch.dtype,
 
 
 def growth(args: argparse.Namespace) -> None:
-    """Cost as frames, size, batch and width grow."""
+    """Cost as frames, size, width and clips grow, one at a time."""
+    device = torch.device(args.device)
+    costs: Dict[str, Dict[str, float]] = {}
+    rows = []
+
+    def measure(**change) -> Dict[str, float]:
+        changed = argparse.Namespace(**{**vars(args), **change})
+        name = _describe(changed)
+        costs[name], row = _cost(changed)
+        first = next(iter(costs.values()))
+        for quantity in ('FLOP', 's', 'GB'):
+            row[f'x {quantity}'] = ', '.join(
+                f'{cost / first[key]:.2f}'
+                for key, cost in costs[name].items()
+                if key.endswith(f' {quantity}'))
+        rows.append(dict(model=name, **row))
+        print(f'{name}: ' + ', '.join(f'{k} {v}' for k, v in row.items()),
+              flush=True)
+        return costs[name]
+
+    cost = measure()
+    for change in GROWTH:
+        measure(**change)
+    # Twice the clips take at most twice the memory.
+    batch = 2 * args.batch
+    while (batch <= (args.max_batch or batch)
+           and 2 * _peak(cost) <= USABLE_MEMORY * memory_size(device) / 1e9):
+        cost = measure(batch=batch)
+        batch *= 2
+    report('growth of cost; x: to the first', rows,
+           environment(device, args.clock), json_path(args.json, 'growth'))
+
+
+def _peak(cost: Dict[str, float]) -> float:
+    return max(value for key, value in cost.items() if key.endswith(' GB'))
+
+
+def _cost(args: argparse.Namespace) -> Tuple[Dict[str, float],
+                                             Dict[str, Any]]:
+    # FLOPs, seconds and peak GB of each kind of step; the same as a row.
     device = torch.device(args.device)
     dtype = getattr(torch, args.dtype)
-    first: Optional[Dict[str, float]] = None
-    rows = []
-    for change in GROWTH:
-        changed = argparse.Namespace(**{**vars(args), **change})
-        if args.arch == 'tiny' and 'arch' in change:
-            continue
-        model = Contender(dict(type='CAST'), changed, dtype)
-        roof = matmul_step(dtype, device)
-        steps = dict(forward=model.forward)
-        if not args.no_train and 'arch' not in change:
-            steps['training'] = model.training
-        flops = {kind: count_flops(step) for kind, step in steps.items()}
-        times = alternate(  # counting was the warm-up: these take minutes
-            {**steps, MATMUL: roof},
-            args.rounds,
-            device,
-            warmup=0,
-            clock=CLOCKS[args.clock])
-        row = dict(model=_describe(changed))
-        now = {}
-        for kind, step in steps.items():
-            now[f'{kind} FLOP'] = flops[kind]
-            now[f'{kind} s'] = Figure.of(times[kind]).median
-            now[f'{kind} GB'] = model.peak(step) / 1e9
-            row[f'{kind} GFLOP'] = f'{now[f"{kind} FLOP"] / 1e9:.0f}'
-            row[f'{kind} s'] = Figure.of(times[kind])
-            row[f'{kind} share of matmul'] = Figure.of([
-                (now[f'{kind} FLOP'] / a) / (roof.flops / b)
-                for a, b in zip(times[kind], times[MATMUL])
-            ])
-            row[f'{kind} peak GB'] = f'{now[f"{kind} GB"]:.2f}'
-        first = first or now
-        row['x FLOP, s, GB'] = '; '.join(
-            kind + ' ' + ', '.join(f'{now[key] / first[key]:.2f}'
-                                   for key in now if key.startswith(kind))
-            for kind in steps)
-        rows.append(row)
-        print(row, flush=True)
-        del model, steps
-        gc.collect()
-    report('growth of cost', rows, environment(device, args.clock),
-           json_path(args.json, 'growth'))
+    model = Contender(dict(type='CAST'), args, dtype)
+    roof = matmul_step(dtype, device)
+    steps = dict(forward=model.forward)
+    if not args.no_train:
+        steps['training'] = model.training
+    flops = {kind: count_flops(step) for kind, step in steps.items()}
+    times = alternate(  # counting was the warm-up: these take minutes
+        {**steps, MATMUL: roof},
+        args.rounds,
+        device,
+        warmup=0,
+        clock=CLOCKS[args.clock])
+    cost, row = {}, {}
+    for kind, step in steps.items():
+        cost[f'{kind} FLOP'] = flops[kind]
+        cost[f'{kind} s'] = Figure.of(times[kind]).median
+        cost[f'{kind} GB'] = model.peak(step) / 1e9
+        row[f'{kind} GFLOP'] = f'{flops[kind] / 1e9:.0f}'
+        row[f'{kind} s'] = Figure.of(times[kind])
+        row[f'{kind} share of matmul'] = Figure.of([
+            (flops[kind] / a) / (roof.flops / b)
+            for a, b in zip(times[kind], times[MATMUL])
+        ])
+        row[f'{kind} peak GB'] = f'{cost[f"{kind} GB"]:.3g}'
+    return cost, row
 
 
 TABLES = dict(speed=speed, experts=experts, growth=growth)
@@ -389,6 +410,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=['half', 'compile', 'with_cp'],
         help='more contenders: CAST with frozen_dtype, compile, with_cp')
     parser.add_argument('--no-train', action='store_true')
+    parser.add_argument(
+        '--max-batch',
+        type=int,
+        help='growth: most clips; as many as memory holds unless told')
 
 
 def run(args: argparse.Namespace) -> None:

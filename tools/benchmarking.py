@@ -143,6 +143,13 @@ def peak_memory(step: Step, device: torch.device) -> int:
     return peak
 
 
+def memory_size(device: torch.device) -> int:
+    """Bytes of memory of a GPU, or of this machine for the CPU."""
+    if device.type == 'cuda':
+        return torch.cuda.get_device_properties(device).total_memory
+    return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+
+
 def environment(device: torch.device, clock: str = 'wall') -> Dict[str, Any]:
     """The machine and the software, for the head of a report."""
     processor = platform.processor()

@@ -12,8 +12,7 @@ tools/quickstart.sh makes; `paper` runs the row as it is.
 
 With several --lrs every row searches its learning rate, with the first seed
 and the first pair of experts: trained on the first nine tenths of the training
-list, judged by the actions of the rest. The test set has no say. Variants of
-one exchange (`rate_of` in tables.json) share its search.
+list, judged by the actions of the rest. The test set has no say.
 """
 import argparse
 import json
@@ -337,16 +336,13 @@ def choose_rates(args: argparse.Namespace) -> Dict[str, Tuple[str, ...]]:
     """The option with the learning rate that suits each row best.
 
     Every rate of every row has the same budget: a run with the first seed and
-    the first pair of experts. A row with ``rate_of`` is a variant of another
-    and takes that one's.
+    the first pair of experts.
     """
     options = [f'optim_wrapper.optimizer.lr={lr}' for lr in args.lrs or ()]
     if len(options) < 2:
         return {config: tuple(options) for config in args.rows}
-    rows = load_tables()['tables'][args.table]['rows']
-    owners = {row['config']: row.get('rate_of', row['config']) for row in rows}
     runs = []
-    for config in dict.fromkeys(owners[config] for config in args.rows):
+    for config in args.rows:
         first = plan(args, config, args.experts[0], args.seeds[0])
         folder = first.folder.parent / 'search'
         parts = hold_out(
@@ -362,11 +358,10 @@ def choose_rates(args: argparse.Namespace) -> Dict[str, Tuple[str, ...]]:
         scores.setdefault(run.config,
                           {})[run.options[-1]] = figures['action']
     # Of equals the first: which run ended first must not matter.
-    best = {
-        config: max(options, key=found.get)
-        for config, found in scores.items()
+    return {
+        config: (max(options, key=scores[config].get), )
+        for config in args.rows
     }
-    return {config: (best[owners[config]], ) for config in args.rows}
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

@@ -76,12 +76,28 @@ def test_table_of_speed(tmp_path):
     assert same[0] == same[1]  # half precision held or cast: one result
 
 
+GROWTH = ('model', '--table', 'growth', '--arch', 'tiny', '--frames', '4',
+          '--size', '32', '--rounds', '1')
+
+
 def test_table_of_growth(tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark_model, 'GROWTH', [{}, dict(batch=2)])
-    tables = run(tmp_path, 'model', '--table', 'growth', '--arch', 'tiny',
-                 '--frames', '4', '--size', '32', '--rounds', '1')
-    rows = tables['table.growth.json']
-    assert rows[1]['x FLOP, s, GB'].startswith('forward 2.00, ')
+    monkeypatch.setattr(benchmark_model, 'GROWTH', [dict(frames=8)])
+    rows = run(tmp_path, *GROWTH, '--max-batch', '4')['table.growth.json']
+    assert [row['model'].split(', ', 1)[1] for row in rows] == [
+        '4 x 32 x 32, batch 1', '8 x 32 x 32, batch 1',
+        '4 x 32 x 32, batch 2', '4 x 32 x 32, batch 4'
+    ]
+    assert [row['x FLOP'] for row in rows[2:]] == ['2.00, 2.00', '4.00, 4.00']
+
+
+def test_clips_grow_until_memory_is_full(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark_model, 'GROWTH', [])
+    row, = run(tmp_path, *GROWTH, '--max-batch', '1')['table.growth.json']
+    memory = 4.5 * float(row['training peak GB'])
+    monkeypatch.setattr(benchmark_model, 'memory_size', lambda _: memory *
+                        1e9 / benchmark_model.USABLE_MEMORY)
+    rows = run(tmp_path, *GROWTH)['table.growth.json']
+    assert memory / 2 < float(rows[-1]['training peak GB']) <= memory
 
 
 def test_half_without_autocast_is_refused():

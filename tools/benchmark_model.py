@@ -312,27 +312,28 @@ def _frozen_step(model: nn.Module, x: Tensor, dtype: torch.dtype,
 def growth(args: argparse.Namespace) -> None:
     """Cost as frames, size, width and clips grow, one at a time."""
     device = torch.device(args.device)
-    costs: Dict[str, Dict[str, float]] = {}
+    costs: List[Dict[str, float]] = []
     rows = []
 
     def measure(**change) -> Dict[str, float]:
         changed = argparse.Namespace(**{**vars(args), **change})
         name = _describe(changed)
-        costs[name], row = _cost(changed)
-        first = next(iter(costs.values()))
+        cost, row = _cost(changed)
+        costs.append(cost)
         for quantity in ('FLOP', 's', 'GB'):
             row[f'x {quantity}'] = ', '.join(
-                f'{cost / first[key]:.2f}'
-                for key, cost in costs[name].items()
+                f'{value / costs[0][key]:.2f}'
+                for key, value in cost.items()
                 if key.endswith(f' {quantity}'))
         rows.append(dict(model=name, **row))
         print(f'{name}: ' + ', '.join(f'{k} {v}' for k, v in row.items()),
               flush=True)
-        return costs[name]
+        return cost
 
     cost = measure()
     for change in GROWTH:
-        measure(**change)
+        if args.arch == 'base' or 'arch' not in change:
+            measure(**change)
     # Twice the clips take at most twice the memory.
     batch = 2 * args.batch
     while (batch <= (args.max_batch or batch)

@@ -81,7 +81,8 @@ GROWTH = ('model', '--table', 'growth', '--arch', 'tiny', '--frames', '4',
 
 
 def test_table_of_growth(tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark_model, 'GROWTH', [dict(frames=8)])
+    monkeypatch.setattr(benchmark_model, 'GROWTH',
+                        [dict(frames=8), dict(arch='large')])
     rows = run(tmp_path, *GROWTH, '--max-batch', '4')['table.growth.json']
     assert [row['model'].split(', ', 1)[1] for row in rows] == [
         '4 x 32 x 32, batch 1', '8 x 32 x 32, batch 1',

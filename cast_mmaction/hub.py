@@ -21,7 +21,7 @@ from torch import nn
 from .checkpoints import CheckpointError, load_strictly
 from .checkpoints.reading import sha256_of
 from .checkpoints.rename import StateDict
-from .engine import whole_file
+from .atomic_write import atomic_write
 from .version import __version__
 
 HUB_ID = re.compile(r'[\w.-]+/[\w.-]+')
@@ -38,8 +38,8 @@ def from_pretrained(path_or_hub_id: Union[str, Path],
     """A recognizer that is ready to use.
 
     Args:
-        path_or_hub_id: A file of ``tools/publish_model.py``, a folder with
-            one, or the id of a repository on the Hugging Face hub such as
+        path_or_hub_id: A file of ``tools/checkpoints/publish_model.py``, a
+            folder with one, or the id of a repository on the Hugging Face hub such as
             'someone/cast-b-k400' (needs the extra ``hub``).
         device: Where to put it.
 
@@ -76,7 +76,8 @@ def read_config(path: Path) -> Config:
                               f'({error})') from None
     if 'config' not in metadata:
         raise CheckpointError(f'{path}: holds no config; only files of '
-                              'tools/publish_model.py can be loaded alone')
+                              'tools/checkpoints/publish_model.py can be '
+                              'loaded alone')
     try:
         config = ast.literal_eval(metadata['config'])
     except (ValueError, SyntaxError) as error:
@@ -106,7 +107,7 @@ def publish(model: nn.Module, cfg: Config, folder: Path, name: str) -> Path:
         format='pt', cast_mmaction=__version__, config=repr(config))
     folder.mkdir(parents=True, exist_ok=True)
     date = datetime.now(timezone.utc).strftime('%Y%m%d')
-    with whole_file(folder / f'{name}.safetensors') as file:
+    with atomic_write(folder / f'{name}.safetensors') as file:
         save_tensors(model.state_dict(), file, metadata)
         digest = sha256_of(file)
     return (folder / f'{name}.safetensors').rename(

@@ -92,12 +92,12 @@ def test_from_videos_to_the_leaderboard(shared, tmp_path):
     predictions = load_dump(str(dump))
     assert sorted(predictions.narration_ids) == sorted(
         f'P04_01_{place}' for place in range(12))
-    fused = run(sys.executable, 'tools/fuse_results.py', dump,
+    fused = run(sys.executable, 'tools/results/fuse_results.py', dump,
                 '--annotations', lists['val'])
     assert figures_in(fused)['all/verb_top5'] == pytest.approx(
         tested['all/verb_top5'], abs=0.01)
 
-    run(sys.executable, 'tools/make_submission.py', dump, lists['val'],
+    run(sys.executable, 'tools/results/make_submission.py', dump, lists['val'],
         tmp_path / 'out.zip', '--sls-pt', 2, '--sls-tl', 3, '--sls-td', 3)
     back = read_submission(str(tmp_path / 'out.zip'))
     labels = dict.fromkeys(back.narration_ids, (3, 33))

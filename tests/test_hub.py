@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 from tests.test_checkpoints.layouts import SIZES, randomize
 
 spec = importlib.util.spec_from_file_location('publish_model',
-                                              ROOT / 'tools/publish_model.py')
+                                              ROOT / 'tools/checkpoints/publish_model.py')
 tool = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tool)
 

@@ -66,8 +66,8 @@ def read_checkpoint(path: Union[str, Path], trust: bool = False) -> Any:
             raise CheckpointError(
                 f'{path}: refused, it holds a {refused[1]}, which is more '
                 'than data. If you made the file, save its tensors alone; '
-                'if you trust its maker, tools/convert_checkpoint.py --trust '
-                'reads it') from None
+                'if you trust its maker, '
+                'tools/checkpoints/convert_checkpoint.py --trust reads it') from None
         reason = 'it is no pickle of plain data'
         if not isinstance(error, pickle.UnpicklingError):
             reason = str(error).partition('\n')[0].partition('. ')[0]

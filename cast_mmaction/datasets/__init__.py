@@ -3,7 +3,7 @@ from .epic_kitchens import EpicKitchensDataset
 from .formatting import PackVerbNounInputs
 from .loading import VideoDecode, VideoInit
 from .rand_augment import ClipRandAugment
-from .sampling import CASTSampleFrames
+from .sampling import ClipSampleFrames
 from .seeding import EpochSampler
 from .unreadable import UnreadableVideoHook
 from .video import UnreadableVideo
@@ -11,7 +11,7 @@ from .video_list import VideoListDataset
 from .views import ShortSideResize, ThreeViewCrop
 
 __all__ = [
-    'CASTSampleFrames', 'ClipRandAugment', 'EpicKitchensDataset',
+    'ClipSampleFrames', 'ClipRandAugment', 'EpicKitchensDataset',
     'EpochSampler', 'PackVerbNounInputs', 'ShortSideResize', 'ThreeViewCrop',
     'UnreadableVideo', 'UnreadableVideoHook', 'VideoDecode', 'VideoInit',
     'VideoListDataset'

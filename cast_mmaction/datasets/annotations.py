@@ -9,7 +9,7 @@ import os.path as osp
 import re
 from typing import Dict, List, NamedTuple, Optional
 
-from ..engine.files import whole_file
+from ..atomic_write import atomic_write
 
 VIDEO_SUFFIXES = ('.mp4', '.mkv', '.webm', '.avi', '.mov')
 # Kinetics clips are often called <youtube id>_<start>_<end>.
@@ -110,6 +110,6 @@ def make_list(labels: Dict[str, int], folder: Optional[str]) -> Listing:
 
 def write_list(path: str, lines: List[str]) -> None:
     """Write a list; it appears whole or not at all."""
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(
             ''.join(f'{line}\n' for line in lines), encoding='utf-8')

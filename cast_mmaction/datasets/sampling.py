@@ -1,7 +1,7 @@
 """Which frames of a video make a clip.
 
 The functions are pure: a number of frames in, indices out, so that they can be
-compared with the evaluation protocol line by line. `CASTSampleFrames` is their
+compared with the evaluation protocol line by line. `ClipSampleFrames` is their
 place in a pipeline.
 """
 from typing import Dict
@@ -88,8 +88,9 @@ def uniform_train_indices(num_frames: int, clip_len: int,
     return np.arange(clip_len) * segment + rng.randint(segment, size=clip_len)
 
 
-@TRANSFORMS.register_module()
-class CASTSampleFrames(BaseTransform):
+# The second name is that of 0.1; it goes with the next release.
+@TRANSFORMS.register_module(name=['ClipSampleFrames', 'CASTSampleFrames'])
+class ClipSampleFrames(BaseTransform):
     """Choose the frames of a clip, or of all test clips of a video.
 
     Required keys: ``total_frames``, and optionally ``start_index`` (number of

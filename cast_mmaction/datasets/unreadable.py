@@ -17,7 +17,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmaction.registry import HOOKS
-from ..engine.files import whole_file
+from ..atomic_write import atomic_write
 from .seeding import SampleIndex, seeded
 from .video import UnreadableVideo
 
@@ -167,7 +167,7 @@ class UnreadableVideoHook(Hook):
         if not total or not is_main_process():
             return
         path = osp.join(runner.work_dir, self.file_name)
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(''.join(
                 f'{count}\t{reason}\n'
                 for reason, count in total.most_common()))

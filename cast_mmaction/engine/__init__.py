@@ -1,15 +1,20 @@
 """Optimizer groups, loops and hooks: what MMAction2's runner is given."""
+from ..atomic_write import atomic_write
 from .checkpoint_hook import SafeCheckpointHook
-from .files import whole_file
 from .hooks import (NonFiniteHook, PreemptionHook, StepSeedHook,
                     StrictLoadHook)
 from .leaving import leave_process_group
 from .loops import PrecisionTestLoop, PrecisionValLoop, ResumableEpochLoop
-from .optim import CASTOptimWrapperConstructor
+from .optim import LayerDecayOptimWrapperConstructor
 from .schedule import WarmupCosineLR
 
+# Their names up to 0.1; they go with the next release.
+whole_file = atomic_write
+CASTOptimWrapperConstructor = LayerDecayOptimWrapperConstructor
+
 __all__ = [
-    'CASTOptimWrapperConstructor', 'NonFiniteHook', 'PrecisionTestLoop',
+    'CASTOptimWrapperConstructor', 'LayerDecayOptimWrapperConstructor',
+    'NonFiniteHook', 'PrecisionTestLoop',
     'PrecisionValLoop', 'PreemptionHook', 'ResumableEpochLoop',
     'SafeCheckpointHook', 'StepSeedHook', 'StrictLoadHook', 'WarmupCosineLR',
     'leave_process_group', 'whole_file'

@@ -17,7 +17,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer, print_log
 
 from ..checkpoints import trained_only, verify_experts
-from .files import whole_file
+from ..atomic_write import atomic_write
 from .training_state import read_state, remove_older_states, write_state
 
 PREEMPTED = 'preempted.pth'
@@ -150,7 +150,7 @@ class SafeCheckpointHook(CheckpointHook):
                     save_param_scheduler=False,
                     meta=dict(epoch=runner.epoch, iter=runner.iter))
             if is_main_process():
-                with whole_file(Path(self.out_dir, BEST)) as file:
+                with atomic_write(Path(self.out_dir, BEST)) as file:
                     file.write_text(json.dumps(self._best, indent=1))
             if former and former['file'] != best:
                 self._remove([former['file']])
@@ -168,7 +168,7 @@ class SafeCheckpointHook(CheckpointHook):
             if save_optimizer:
                 write_state(runner, path)
                 save_optimizer = False
-        with whole_file(path) as file, content:
+        with atomic_write(path) as file, content:
             runner.save_checkpoint(
                 self.out_dir,
                 file.name,
@@ -179,13 +179,14 @@ class SafeCheckpointHook(CheckpointHook):
     def _point_to(self, runner, name: str) -> None:
         if is_main_process():
             path = Path(self.out_dir, name)
-            with whole_file(Path(runner.work_dir, 'last_checkpoint')) as file:
+            pointer = Path(runner.work_dir, 'last_checkpoint')
+            with atomic_write(pointer) as file:
                 file.write_text(str(path))
             remove_older_states(path)
 
     def _link(self, name: str, best: str) -> None:
         if is_main_process():
-            with whole_file(Path(self.out_dir, best)) as file:
+            with atomic_write(Path(self.out_dir, best)) as file:
                 file.unlink(missing_ok=True)
                 try:
                     os.link(Path(self.out_dir, name), file)

@@ -95,7 +95,7 @@ def training_precision(cfg) -> Optional[torch.dtype]:
     """The autocast type that a config trains in, None for float32.
 
     Mixed precision counts only where a GPU is: elsewhere
-    :class:`CASTOptimWrapperConstructor` trains in float32.
+    :class:`LayerDecayOptimWrapperConstructor` trains in float32.
     """
     wrapper = cfg.get('optim_wrapper') or {}
     if wrapper.get('type') != 'AmpOptimWrapper' or \

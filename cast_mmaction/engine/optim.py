@@ -15,8 +15,11 @@ NORMS = (nn.LayerNorm, nn.GroupNorm, _NormBase)
 AMP_KEYS = ('loss_scale', 'dtype', 'use_fsdp')
 
 
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class CASTOptimWrapperConstructor:
+# The second name is that of 0.1; it goes with the next release.
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module(name=[
+    'LayerDecayOptimWrapperConstructor', 'CASTOptimWrapperConstructor'
+])
+class LayerDecayOptimWrapperConstructor:
     """Builds the optimizer with layer-wise learning rates.
 
     Layer ids follow ``model.backbone.layer_groups()``, a list of lists of
@@ -49,7 +52,7 @@ class CASTOptimWrapperConstructor:
         if paramwise:
             raise ValueError(
                 f'unknown keys in paramwise_cfg: {", ".join(paramwise)}; '
-                'CASTOptimWrapperConstructor takes layer_decay_rate')
+                'LayerDecayOptimWrapperConstructor takes layer_decay_rate')
         self.optim_wrapper_cfg = dict(optim_wrapper_cfg)
         self.optimizer_cfg = dict(self.optim_wrapper_cfg.pop('optimizer'))
 

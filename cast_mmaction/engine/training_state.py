@@ -10,7 +10,7 @@ import torch
 from mmengine.runner import find_latest_checkpoint
 
 from ..checkpoints import CheckpointError
-from .files import whole_file
+from ..atomic_write import atomic_write
 
 SUFFIX = '.state.pth'
 
@@ -22,7 +22,7 @@ def write_state(runner, path: Path) -> None:
         runner (Runner): The runner of the training.
         path (Path): The checkpoint.
     """
-    with whole_file(path.with_suffix(SUFFIX)) as file:
+    with atomic_write(path.with_suffix(SUFFIX)) as file:
         torch.save(dict(optimizer=runner.optim_wrapper.state_dict()), file)
 
 

@@ -12,7 +12,7 @@ import mmengine
 import numpy as np
 import torch
 
-from ..engine.files import whole_file
+from ..atomic_write import atomic_write
 from .verb_noun import (harmonic_mean, log_probabilities,
                         verb_noun_accuracy)
 
@@ -247,7 +247,7 @@ def write_official_pickle(path: str, predictions: Predictions) -> None:
 
 
 def _write_pickle(path: str, content: object) -> None:
-    with whole_file(path) as temporary, open(temporary, 'wb') as file:
+    with atomic_write(path) as temporary, open(temporary, 'wb') as file:
         pickle.dump(content, file)
 
 
@@ -283,7 +283,7 @@ def write_submission(path: str, predictions: Predictions,
             }
             for place, name in enumerate(predictions.narration_ids)
         })
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         with zipfile.ZipFile(temporary, 'w', zipfile.ZIP_DEFLATED) as file:
             file.writestr('test.json', json.dumps(content))
 

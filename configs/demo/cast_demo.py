@@ -38,7 +38,7 @@ model = dict(
 
 pipeline = [
     dict(type='VideoInit'),
-    dict(type='CASTSampleFrames', mode='uniform', clip_len=8, test_mode=True),
+    dict(type='ClipSampleFrames', mode='uniform', clip_len=8, test_mode=True),
     dict(type='VideoDecode'),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackVerbNounInputs')
@@ -79,7 +79,7 @@ test_evaluator = dict(type='VerbNounMetric')
 train_cfg = dict(type='ResumableEpochLoop', max_epochs=2)
 test_cfg = dict(type='PrecisionTestLoop')
 optim_wrapper = dict(
-    constructor='CASTOptimWrapperConstructor',
+    constructor='LayerDecayOptimWrapperConstructor',
     # Chosen on held-out clips, see docs/evidence.md.
     optimizer=dict(type='AdamW', lr=4e-3, weight_decay=0.05),
     clip_grad=dict(max_norm=1.0))

@@ -55,7 +55,7 @@ model = dict(
 
 train_pipeline = [
     dict(type='VideoInit'),
-    dict(type='CASTSampleFrames', mode='uniform', clip_len=32),
+    dict(type='ClipSampleFrames', mode='uniform', clip_len=32),
     dict(type='VideoDecode'),
     dict(type='RandomResizedCrop'),
     dict(type='Resize', scale=(224, 224), keep_ratio=False),
@@ -66,7 +66,7 @@ train_pipeline = [
 val_pipeline = [
     dict(type='VideoInit'),
     dict(
-        type='CASTSampleFrames', mode='uniform', clip_len=32, test_mode=True),
+        type='ClipSampleFrames', mode='uniform', clip_len=32, test_mode=True),
     dict(type='VideoDecode'),
     dict(type='ShortSideResize', size=224),
     dict(type='CenterCrop', crop_size=224),
@@ -76,7 +76,7 @@ val_pipeline = [
 test_pipeline = [
     dict(type='VideoInit'),
     dict(
-        type='CASTSampleFrames',
+        type='ClipSampleFrames',
         mode='uniform',
         clip_len=32,
         num_clips=2,

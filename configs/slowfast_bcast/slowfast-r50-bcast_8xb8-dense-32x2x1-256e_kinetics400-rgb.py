@@ -75,7 +75,7 @@ test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 # The learning rate is for 8 GPUs x 8 clips = 64 clips an optimizer step.
 optim_wrapper = dict(
     type='OptimWrapper',
-    constructor='CASTOptimWrapperConstructor',
+    constructor='LayerDecayOptimWrapperConstructor',
     optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4),
     clip_grad=dict(max_norm=40))
 auto_scale_lr = dict(enable=True, base_batch_size=64)

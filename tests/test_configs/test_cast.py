@@ -60,10 +60,10 @@ def test_the_recipe_is_the_papers(name):
     train = steps(cfg.train_dataloader.dataset.pipeline)
     assert ('Flip' in train) == flip
     assert train['ClipRandAugment'].policy == 'rand-m7-n4-mstd0.5-inc1'
-    assert train['CASTSampleFrames'].mode == sampling
+    assert train['ClipSampleFrames'].mode == sampling
     test = steps(cfg.test_dataloader.dataset.pipeline)
-    assert test['CASTSampleFrames'].mode == sampling
-    assert test['CASTSampleFrames'].num_clips == test_clips
+    assert test['ClipSampleFrames'].mode == sampling
+    assert test['ClipSampleFrames'].num_clips == test_clips
     assert 'ThreeViewCrop' in test
 
 

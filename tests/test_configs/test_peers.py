@@ -53,7 +53,7 @@ def test_the_data_fit_the_model_and_the_name(path):
     for split in ('train', 'val', 'test'):
         loader = cfg[f'{split}_dataloader']
         sample = loader.dataset.pipeline[1]
-        assert sample.type == 'CASTSampleFrames'
+        assert sample.type == 'ClipSampleFrames'
         assert sample.clip_len == frames
         if dense:
             assert (sample.mode, sample.clip_len, sample.frame_interval) == (

@@ -21,7 +21,7 @@ OPEN = ('P01_11_1,P01,P01_11,00:00:04.56,00:00:04.00,00:00:06.50,112,182,'
         "open door,open,3,door,3,['door'],[3]")
 PIPELINE = [
     dict(type='VideoInit'),
-    dict(type='CASTSampleFrames', mode='uniform', clip_len=4, test_mode=True),
+    dict(type='ClipSampleFrames', mode='uniform', clip_len=4, test_mode=True),
     dict(type='VideoDecode'),
     dict(type='ShortSideResize', size=32),
     dict(type='CenterCrop', crop_size=32),

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from cast_mmaction.datasets.sampling import (CASTSampleFrames,
+from cast_mmaction.datasets.sampling import (ClipSampleFrames,
                                              dense_train_indices,
                                              uniform_train_indices)
 
@@ -14,7 +14,7 @@ from cast_mmaction.datasets.sampling import (CASTSampleFrames,
 ])
 def test_test_views_match_the_golden_ones(shared, name, options):
     golden = json.loads((shared / 'golden/test_views.json').read_text())
-    sample = CASTSampleFrames(clip_len=16, test_mode=True, **options)
+    sample = ClipSampleFrames(clip_len=16, test_mode=True, **options)
     for num_frames, clips in golden[name].items():
         results = sample(dict(total_frames=int(num_frames)))
         indices = results['frame_inds'].reshape(options['num_clips'], 16)
@@ -30,7 +30,7 @@ def test_test_views_match_the_golden_ones(shared, name, options):
     dict(test_mode=True, num_clips=3),
 ])
 def test_indices_are_in_order_and_inside(mode, num_frames, options):
-    sample = CASTSampleFrames(mode, **options)
+    sample = ClipSampleFrames(mode, **options)
     for _ in range(20):
         results = sample(dict(total_frames=num_frames, start_index=7))
         clips = results['frame_inds'].reshape(-1, 16)
@@ -75,4 +75,4 @@ def test_dense_training_on_a_short_video_ends_with_the_last_frame():
 ])
 def test_wrong_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
-        CASTSampleFrames(**options)
+        ClipSampleFrames(**options)

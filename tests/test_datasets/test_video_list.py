@@ -13,7 +13,7 @@ from cast_mmaction.datasets import (EpochSampler, UnreadableVideoHook,
 
 PIPELINE = [
     dict(type='VideoInit'),
-    dict(type='CASTSampleFrames', mode='uniform', clip_len=4),
+    dict(type='ClipSampleFrames', mode='uniform', clip_len=4),
     dict(type='VideoDecode'),
     dict(type='RandomResizedCrop'),
     dict(type='Resize', scale=(32, 32), keep_ratio=False),

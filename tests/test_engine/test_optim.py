@@ -4,7 +4,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from cast_mmaction.engine import CASTOptimWrapperConstructor
+from cast_mmaction.engine import LayerDecayOptimWrapperConstructor
 from tests.toy import toy_config
 
 
@@ -44,7 +44,7 @@ def build(model, **paramwise):
         type='OptimWrapper',
         accumulative_counts=2,
         optimizer=dict(type='AdamW', lr=1., weight_decay=.05))
-    return CASTOptimWrapperConstructor(cfg, paramwise)(model)
+    return LayerDecayOptimWrapperConstructor(cfg, paramwise)(model)
 
 
 def test_layers_and_decay():
@@ -119,7 +119,7 @@ def test_mixed_precision_is_off_without_a_gpu():
         dtype='bfloat16',
         loss_scale='dynamic',
         optimizer=dict(type='SGD', lr=1.))
-    wrapper = CASTOptimWrapperConstructor(cfg)(nn.Linear(2, 2))
+    wrapper = LayerDecayOptimWrapperConstructor(cfg)(nn.Linear(2, 2))
     assert type(wrapper) is OptimWrapper
 
 

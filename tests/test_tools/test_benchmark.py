@@ -7,7 +7,7 @@ import torch
 
 from tests.conftest import ROOT
 
-sys.path.append(str(ROOT / 'tools'))
+sys.path.append(str(ROOT / 'tools/benchmarks'))
 import benchmark  # noqa: E402
 import benchmark_data  # noqa: E402
 import benchmark_model  # noqa: E402

@@ -6,7 +6,7 @@ import torch
 from tests.conftest import ROOT
 from tests.test_models.peers import TINY
 
-sys.path.append(str(ROOT / 'tools'))
+sys.path.append(str(ROOT / 'tools/benchmarks'))
 import benchmark_peers  # noqa: E402
 
 CPU = torch.device('cpu')

@@ -7,7 +7,7 @@ from torch import nn
 
 from tests.conftest import ROOT
 
-sys.path.append(str(ROOT / 'tools'))
+sys.path.append(str(ROOT / 'tools/benchmarks'))
 import benchmarking  # noqa: E402
 
 CPU = torch.device('cpu')

@@ -17,7 +17,7 @@ from tests.test_checkpoints.layouts import (SIZES, clip_layouts, randomize,
                                             videomae_layouts)
 
 spec = importlib.util.spec_from_file_location(
-    'convert_checkpoint', ROOT / 'tools/convert_checkpoint.py')
+    'convert_checkpoint', ROOT / 'tools/checkpoints/convert_checkpoint.py')
 tool = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tool)
 

@@ -17,7 +17,7 @@ LEVELS = ['--sls-pt', '2', '--sls-tl', '3', '--sls-td', '3']
 def run(monkeypatch, capsys):
 
     def run(tool, *args):
-        path = str(ROOT / f'tools/{tool}.py')
+        path = str(ROOT / f'tools/results/{tool}.py')
         monkeypatch.setattr(sys, 'argv', [path, *map(str, args)])
         error = None
         try:

@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import ROOT
 
 SPEC = importlib.util.spec_from_file_location('report',
-                                              ROOT / 'tools/report.py')
+                                              ROOT / 'tools/results/report.py')
 report = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(report)
 

@@ -10,8 +10,8 @@ from tests.conftest import ROOT
 
 @pytest.fixture
 def tool(monkeypatch):
-    """tools/run_table.py, its trainings and tests replaced by a record."""
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    """tools/evidence/run_table.py, its trainings and tests replaced by a record."""
+    monkeypatch.syspath_prepend(str(ROOT / 'tools/evidence'))
     module = importlib.import_module('run_table')
     module.calls, module.fails = [], set()
 
@@ -90,7 +90,7 @@ def test_several_at_a_time(tool, tmp_path):
 
 
 def test_a_failure_shows_the_end_of_the_log(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    monkeypatch.syspath_prepend(str(ROOT / 'tools/evidence'))
     module = importlib.import_module('run_table')
     run = module.Run('cast', None, tmp_path, 0, ())
     with pytest.raises(SystemExit) as error:

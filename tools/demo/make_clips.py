@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 import shapes
-from cast_mmaction.engine.files import whole_file
+from cast_mmaction.atomic_write import atomic_write
 
 # Each split draws from a stream of random numbers of its own.
 SPLITS = ('train', 'val', 'test')
@@ -55,7 +55,7 @@ def write_split(folder: Path, split: str, count: int, seed: int,
         for block in pool.imap(write_block, tasks):
             rows += block
             print(f'{split}: {len(rows)} of {count} clips', flush=True)
-    with whole_file(folder / f'{split}.csv') as path:
+    with atomic_write(folder / f'{split}.csv') as path:
         with open(path, 'w', newline='') as file:
             writer = csv.writer(file, lineterminator='\n')
             writer.writerow(('narration_id', 'verb', 'noun'))
@@ -100,7 +100,7 @@ def write_mp4(path: Path, clip: np.ndarray) -> None:
 
 def write_classes(path: Path, names: Sequence[str]) -> None:
     """Names of classes, in the form of EPIC-KITCHENS-100."""
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         with open(temporary, 'w', newline='') as file:
             writer = csv.writer(file, lineterminator='\n')
             writer.writerow(('id', 'key', 'instances', 'category'))

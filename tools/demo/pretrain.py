@@ -23,7 +23,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 import shapes
-from cast_mmaction.engine.files import whole_file
+from cast_mmaction.atomic_write import atomic_write
 from cast_mmaction.engine.schedule import WarmupCosineLR
 from mmaction.registry import MODELS
 
@@ -179,9 +179,9 @@ def train(name: str, out: Path, cfg: Config, seed: int, steps: int) -> None:
                   f'{time.monotonic() - began:.0f} s', flush=True)
             accuracies.clear()
             state = {key: part.state_dict() for key, part in parts.items()}
-            with whole_file(state_file) as path:
+            with atomic_write(state_file) as path:
                 torch.save(dict(state, step=step + 1), path)
-    with whole_file(out) as path:
+    with atomic_write(out) as path:
         torch.save(model.expert.state_dict(), path)
     state_file.unlink()
 

@@ -11,7 +11,7 @@
 # EPIC_100_test_timestamps.csv; dump the results and make a submission.
 train_pipeline = [
     dict(type='VideoInit'),
-    dict(type='CASTSampleFrames', mode='uniform', clip_len=16),
+    dict(type='ClipSampleFrames', mode='uniform', clip_len=16),
     dict(type='VideoDecode'),
     dict(type='ClipRandAugment', policy='rand-m7-n4-mstd0.5-inc1'),
     dict(type='RandomResizedCrop'),
@@ -23,7 +23,7 @@ train_pipeline = [
 val_pipeline = [
     dict(type='VideoInit'),
     dict(
-        type='CASTSampleFrames',
+        type='ClipSampleFrames',
         mode='uniform',
         clip_len=16,
         num_clips=1,
@@ -37,7 +37,7 @@ val_pipeline = [
 test_pipeline = [
     dict(type='VideoInit'),
     dict(
-        type='CASTSampleFrames',
+        type='ClipSampleFrames',
         mode='uniform',
         clip_len=16,
         num_clips=2,

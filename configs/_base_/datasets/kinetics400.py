@@ -6,7 +6,7 @@
 # 3 crops of 224, softmax averaged.
 train_pipeline = [
     dict(type='VideoInit'),
-    dict(type='CASTSampleFrames', mode='dense', clip_len=16, frame_interval=4),
+    dict(type='ClipSampleFrames', mode='dense', clip_len=16, frame_interval=4),
     dict(type='VideoDecode'),
     dict(type='ClipRandAugment', policy='rand-m7-n4-mstd0.5-inc1'),
     dict(type='RandomResizedCrop'),
@@ -18,7 +18,7 @@ train_pipeline = [
 val_pipeline = [
     dict(type='VideoInit'),
     dict(
-        type='CASTSampleFrames',
+        type='ClipSampleFrames',
         mode='dense',
         clip_len=16,
         frame_interval=4,
@@ -33,7 +33,7 @@ val_pipeline = [
 test_pipeline = [
     dict(type='VideoInit'),
     dict(
-        type='CASTSampleFrames',
+        type='ClipSampleFrames',
         mode='dense',
         clip_len=16,
         frame_interval=4,

@@ -6,7 +6,7 @@
 # softmax averaged. No flip: labels tell left from right.
 train_pipeline = [
     dict(type='VideoInit'),
-    dict(type='CASTSampleFrames', mode='uniform', clip_len=16),
+    dict(type='ClipSampleFrames', mode='uniform', clip_len=16),
     dict(type='VideoDecode'),
     dict(type='ClipRandAugment', policy='rand-m7-n4-mstd0.5-inc1'),
     dict(type='RandomResizedCrop'),
@@ -17,7 +17,7 @@ train_pipeline = [
 val_pipeline = [
     dict(type='VideoInit'),
     dict(
-        type='CASTSampleFrames',
+        type='ClipSampleFrames',
         mode='uniform',
         clip_len=16,
         num_clips=1,
@@ -31,7 +31,7 @@ val_pipeline = [
 test_pipeline = [
     dict(type='VideoInit'),
     dict(
-        type='CASTSampleFrames',
+        type='ClipSampleFrames',
         mode='uniform',
         clip_len=16,
         num_clips=2,

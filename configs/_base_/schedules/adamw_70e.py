@@ -2,7 +2,7 @@
 # follows from GPUs x batch x accumulation.
 optim_wrapper = dict(
     type='OptimWrapper',
-    constructor='CASTOptimWrapperConstructor',
+    constructor='LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(layer_decay_rate=0.75),
     optimizer=dict(
         type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05))

@@ -2,7 +2,7 @@
 # rate after 11 and again after 14.
 optim_wrapper = dict(
     type='OptimWrapper',
-    constructor='CASTOptimWrapperConstructor',
+    constructor='LayerDecayOptimWrapperConstructor',
     optimizer=dict(
         type='SGD', lr=5e-3, momentum=0.9, weight_decay=1e-4))
 auto_scale_lr = dict(

@@ -1,7 +1,7 @@
 """Two published claims, measured on the machine at hand.
 
-    python tools/benchmark_peers.py evl
-    python tools/benchmark_peers.py timesformer
+    python tools/benchmarks/benchmark_peers.py evl
+    python tools/benchmarks/benchmark_peers.py timesformer
 
 ``evl``: what a frozen encoder saves in a training step of EVL (arXiv
 2208.03550): time, memory, and how many clips fit into a given memory.

@@ -1,4 +1,4 @@
-"""How long a training waits for its data: ``tools/benchmark.py train``."""
+"""How long a training waits for its data: ``tools/benchmarks/benchmark.py train``."""
 import argparse
 import json
 import os
@@ -12,7 +12,7 @@ from benchmark_data import make_video, recipe, video_facts
 from benchmarking import Figure, environment, json_path, report
 from mmengine.config import Config
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 WARMUP = 3  # steps that find empty caches
 
 # What is compared. The first loads in the training process itself.
@@ -61,7 +61,7 @@ def config(args: argparse.Namespace, folder: str, loader: Dict[str, Any],
                 **loader),
             train_cfg=dict(type='ResumableEpochLoop', max_epochs=2),
             optim_wrapper=dict(
-                constructor='CASTOptimWrapperConstructor',
+                constructor='LayerDecayOptimWrapperConstructor',
                 optimizer=dict(type='AdamW', lr=1e-4)),
             # One line a step, of that step alone.
             log_processor=dict(window_size=1),

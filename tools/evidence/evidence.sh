@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# bash tools/evidence.sh
+# bash tools/evidence/evidence.sh
 #
 # Makes the measurements of docs/evidence.md: writes the generated set,
 # pre-trains three pairs of experts, trains every row of the claim three times
 # on each pair and prints the tables. Hours on two CPU cores; what is there
 # already is kept, a stopped run goes on.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 DATA=data/demo
 PAIRS=(work_dirs/evidence/pair{0,1,2})
@@ -30,7 +30,7 @@ for seed in "${!PAIRS[@]}"; do
 done
 
 claim() { # cfg-options, then options of run_table.py
-    python tools/run_table.py claim --jobs 2 --cfg-options \
+    python tools/evidence/run_table.py claim --jobs 2 --cfg-options \
         train_dataloader.batch_size=32 "$@"
 }
 relation() { # a folder of tables

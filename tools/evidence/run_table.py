@@ -1,11 +1,11 @@
 """Run the rows of one of the paper's ablations and set the figures beside it.
 
-    tools/run_table.py table1d --profile demo --jobs 2 --seeds 0 1 2
-    tools/run_table.py table1d --profile paper --gpus 8
+    tools/evidence/run_table.py table1d --profile demo --jobs 2 --seeds 0 1 2
+    tools/evidence/run_table.py table1d --profile paper --gpus 8
 
 Rows are trained and tested one after another, or --jobs at a time, with their
 output in output.log and their scores in predictions.pkl of their folders, for
-tools/fuse_results.py and the like. What is finished is skipped, what broke
+tools/results/fuse_results.py and the like. What is finished is skipped, what broke
 off goes on from its last checkpoint: call it again. Tables share their runs.
 `demo` puts each row's change on configs/cast_demo.py, whose data and experts
 tools/quickstart.sh makes; `paper` runs the row as it is.
@@ -35,14 +35,14 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 import cast_mmaction  # noqa: F401
-from cast_mmaction.engine.files import whole_file
+from cast_mmaction.atomic_write import atomic_write
 from cast_mmaction.evaluation.balance import newest_log
 from mmaction.registry import MODELS
 
 from table_report import (ABLATIONS, TASKS, Figures, load_tables,
                           write_report)
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / 'configs/cast_demo.py'
 CAST_BASE = "_base_ = './cast.py'"
 WHERE = dict(
@@ -197,7 +197,7 @@ def execute(run: Run, profile: str, gpus: int) -> Figures:
         harmonic_mean=logged['all/harmonic_mean'],
         seconds=seconds,
         **measure(config, run.options, checkpoint))
-    with whole_file(result) as temporary:
+    with atomic_write(result) as temporary:
         temporary.write_text(json.dumps(figures, indent=1))
     print(f'   {run.folder}: action {figures["action"]:.1f}', flush=True)
     return figures
@@ -210,7 +210,7 @@ def check_settings(run: Run, cfg: Config) -> None:
         dict(config=cfg.to_dict(), options=run.options, experts=run.experts),
         default=str)
     if not settings.exists():
-        with whole_file(settings) as temporary:
+        with atomic_write(settings) as temporary:
             temporary.write_text(wanted)
     elif settings.read_text() != wanted:
         raise SystemExit(
@@ -296,7 +296,7 @@ def hold_out(cfg: Config, folder: Path) -> Tuple[str, ...]:
     options = []
     for split, part in (('train', rows[:count]), ('test', rows[count:])):
         out = (folder / f'{split}.csv').resolve()
-        with whole_file(out) as temporary:
+        with atomic_write(out) as temporary:
             temporary.write_text(header + ''.join(part))
         options.append(f'{split}_dataloader.dataset.ann_file={out}')
     return tuple(options)

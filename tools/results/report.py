@@ -1,6 +1,6 @@
 """Set the balance of one's own models beside the published rows.
 
-    tools/report.py \\
+    tools/results/report.py \\
         --method "CAST, ours" ek100=work_dirs/a ssv2=work_dirs/b k400=... \\
         --method "AIM, ours" ek100=work_dirs/c \\
         --out work_dirs/report

@@ -6,7 +6,7 @@ from typing import Iterator, Union
 
 
 @contextmanager
-def whole_file(path: Union[str, Path]) -> Iterator[Path]:
+def atomic_write(path: Union[str, Path]) -> Iterator[Path]:
     """Write a file under a temporary name and rename it when it is complete.
 
     Whoever reads ``path`` sees the old content or the new one, also after a
@@ -19,7 +19,7 @@ def whole_file(path: Union[str, Path]) -> Iterator[Path]:
         Path: Where to write. It is removed if the block raises.
 
     Examples:
-        >>> with whole_file('work_dirs/scores.json') as temporary:
+        >>> with atomic_write('work_dirs/scores.json') as temporary:
         ...     temporary.write_text('{}')
     """
     path = Path(path)

@@ -7,7 +7,7 @@ from typing import Dict, List, Sequence
 from cast_mmaction.evaluation import harmonic_mean
 from cast_mmaction.visualization.charts import Panel, Spread, bar_chart
 
-ABLATIONS = Path(__file__).resolve().parent.parent / 'configs/cast/ablations'
+ABLATIONS = Path(__file__).resolve().parents[2] / 'configs/cast/ablations'
 TASKS = ('verb', 'noun', 'action')
 COLUMNS = ('row', *TASKS, 'H.M.', 'trained M', 'lr', 'steps', 'seconds',
            *(f'paper {task}' for task in TASKS), 'paper H.M.',

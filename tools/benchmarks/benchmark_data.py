@@ -1,4 +1,4 @@
-"""How fast video becomes clips: ``tools/benchmark.py data``."""
+"""How fast video becomes clips: ``tools/benchmarks/benchmark.py data``."""
 import argparse
 import os
 import random
@@ -25,7 +25,7 @@ from cast_mmaction.datasets.sampling import dense_test_indices
 from cast_mmaction.datasets.seeding import SampleIndex
 from cast_mmaction.datasets.video import READERS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RECIPE = 'configs/_base_/datasets/kinetics400.py'
 POLICY = 'rand-m7-n4-mstd0.5-inc1'
 CPU = torch.device('cpu')

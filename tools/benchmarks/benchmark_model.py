@@ -1,4 +1,4 @@
-"""How fast and how lean the model is: ``tools/benchmark.py model``."""
+"""How fast and how lean the model is: ``tools/benchmarks/benchmark.py model``."""
 import argparse
 from typing import Any, Dict, List, Tuple
 

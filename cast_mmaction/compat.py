@@ -5,6 +5,7 @@ so, and says what it did; none does anything to a host that is in order. The
 tests of this file fail once a defect is fixed upstream: then the function and
 its test can go.
 """
+import builtins
 import functools
 import sys
 import warnings
@@ -18,6 +19,10 @@ from .host import installed
 
 _remedies: List[Callable[[], bool]] = []
 _applied: Dict[str, bool] = {}
+
+# Optional packages that the host could not use, and why; see
+# :func:`broken_optional_packages`.
+left_out: Dict[str, str] = {}
 
 
 def remedy(function: Callable[[], bool]) -> Callable[[], bool]:
@@ -75,6 +80,73 @@ def missing_drn() -> bool:
     package.drn, module.DRN = module, DRN
     sys.modules.update({name: package, f'{name}.drn': module})
     return True
+
+
+@remedy
+def broken_optional_packages() -> bool:
+    """A package that the host tries, and that fails, stops the whole import.
+
+    MMAction2 and MMEngine look for transformers, mmdet, mmpretrain, wandb and
+    others, and go on without those that are absent. One that is there but too
+    new (transformers 5 lacks names that VindLU imports) or broken (whatever
+    its import raises) is treated as absent here, and noted in ``left_out``.
+    """
+    original = builtins.__import__
+
+    def tolerant(name, globals=None, locals=None, fromlist=(), level=0):
+        importer = (globals or {}).get('__name__', '')
+        try:
+            return original(name, globals, locals, fromlist, level)
+        except Exception as error:
+            if importer == VINDLU[0] and name == 'vindlu':
+                left_out['transformers'] = _first_line(error)
+                return _without_vindlu()
+            package = name.partition('.')[0]
+            of_host = importer.partition('.')[0] in HOST_PACKAGES
+            if not of_host or level or package in HOST_PACKAGES:
+                raise
+            if isinstance(error, ModuleNotFoundError) and \
+                    error.name == package:
+                raise  # simply not installed
+            left_out[package] = _first_line(error)
+            raise ImportError(f'{package}: {error}') from error
+
+    builtins.__import__ = tolerant
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', FutureWarning)  # VindLU's
+            import mmaction.apis  # noqa: F401
+            import mmaction.datasets  # noqa: F401
+            import mmaction.engine  # noqa: F401
+            import mmaction.models  # noqa: F401
+            import mmaction.visualization  # noqa: F401
+    finally:
+        builtins.__import__ = original
+    return bool(left_out)
+
+
+HOST_PACKAGES = ('mmaction', 'mmengine', 'mmcv')
+VINDLU = ('mmaction.models.multimodal', 'VindLUVQA', 'VindLURetrievalMC',
+          'VindLURetrieval')
+
+
+def _without_vindlu() -> ModuleType:
+    """What the host does where transformers is not installed."""
+    from mmaction.registry import MODELS
+
+    def refuse(*args, **kwargs) -> None:
+        raise ImportError(
+            f'{", ".join(VINDLU[1:])} of MMAction2 cannot work with this '
+            f'transformers ({left_out["transformers"]}). '
+            "Run: pip install 'transformers>=4.28,<5'")
+
+    for name in VINDLU[1:]:
+        MODELS.register_module(name=name, module=refuse, force=True)
+    return ModuleType('vindlu')
+
+
+def _first_line(error: Exception) -> str:
+    return f'{type(error).__name__}: {error}'.partition('\n')[0]
 
 
 @remedy

@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 
 from cast_mmaction import compat
 from cast_mmaction.host import installed
-from tests.toy import toy_config
+from tests.toy import ROOT, toy_config
 
 QUIET = 'import warnings; warnings.simplefilter("ignore"); '
 
@@ -80,6 +80,73 @@ def test_mmcv_lite_warning_defect():
     if installed('mmcv-lite') is None:
         pytest.skip('the full mmcv is installed')
     assert 'MultiScaleDeformableAttention' in host(code)
+
+
+# optional packages that the host looks for
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Puts a package before all installed ones."""
+
+    def make(package: str, version: str, code: str) -> None:
+        (tmp_path / package).mkdir()
+        (tmp_path / package / '__init__.py').write_text(code)
+        facts = tmp_path / f'{package}-{version}.dist-info'
+        facts.mkdir()
+        (facts / 'METADATA').write_text(
+            f'Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n')
+        monkeypatch.setenv('PYTHONPATH', f'{tmp_path}:{ROOT}')
+
+    return make
+
+
+# What packages raise that do not fit the others: mmdet checks mmcv by assert,
+# compiled ones fail in many ways.
+BROKEN = {
+    'mmdet': 'assert False, "MMCV==9 is used but incompatible"',
+    'mmpretrain': 'None.version',
+    'wandb': 'raise RuntimeError("descriptors cannot be created directly")',
+    'nltk': 'raise OSError("no such library")',
+    'lmdb': 'raise SystemError("initialization failed")',
+    'mmpose': '1 / 0',
+    'clip': '1 / 0',
+    'imgaug': '1 / 0',
+    'transformers': 'raise ValueError("numpy.dtype size changed")',
+}
+
+
+@pytest.mark.parametrize('package', ['transformers', 'mmdet', 'mmpretrain'])
+def test_broken_optional_packages_defect(stand_in, package):
+    stand_in(package, '5.0', BROKEN[package])
+    assert 'Error' in host(
+        'import sys; from types import ModuleType as M; '
+        'n = "mmaction.models.localizers.drn"; p = M(n); p.__path__ = []; '
+        'm = M(n + ".drn"); m.DRN = 0; sys.modules.update({n: p, m.__name__: '
+        'm}); import mmaction.models')
+
+
+@pytest.mark.parametrize('package', BROKEN)
+def test_a_broken_optional_package(stand_in, package):
+    stand_in(package, '5.0', BROKEN[package])
+    assert plugin('') == ''
+
+
+def test_a_transformers_that_is_too_new(stand_in):
+    stand_in('transformers', '5.0', 'class BertTokenizer: pass')
+    assert plugin('from mmaction.registry import MODELS; '
+                  'MODELS.build(dict(type="VindLURetrieval"))').startswith(
+                      'ImportError: VindLUVQA, VindLURetrievalMC, '
+                      'VindLURetrieval of MMAction2 cannot work with')
+    assert 'transformers' in plugin('raise SystemExit(str('
+                                    'cast_mmaction.compat.left_out))')
+
+
+def test_a_fault_of_the_host_itself_is_not_hidden(monkeypatch, tmp_path):
+    (tmp_path / 'mmengine').mkdir()
+    (tmp_path / 'mmengine/__init__.py').write_text('1 / 0')
+    monkeypatch.setenv('PYTHONPATH', f'{tmp_path}:{ROOT}')
+    assert 'ZeroDivisionError' in plugin('')
 
 
 # distributed training without a GPU

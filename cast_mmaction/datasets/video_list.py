@@ -4,6 +4,7 @@ from typing import Callable, Dict, List, Optional, Union
 
 from mmaction.datasets import VideoDataset
 from mmaction.registry import DATASETS
+from ..class_names import read_class_names
 from .unreadable import SteadyReading, probe_files
 
 
@@ -18,8 +19,11 @@ class VideoListDataset(SteadyReading, VideoDataset):
     Args:
         ann_file (str): The list. Paths may contain spaces.
         pipeline (list): Data transforms, beginning with `VideoInit`.
-        num_classes (int, optional): Labels must be smaller. Defaults to None,
-            which leaves this unchecked.
+        num_classes (int, optional): Labels must be smaller. Defaults to
+            None, the number of ``classes`` or, without these, unchecked.
+        classes (str, optional): Names of the classes, one a line: a file, or
+            a list that is shipped ('kinetics400', 'sthv2'). They become the
+            data set's ``metainfo['classes']``. Defaults to None.
         max_refetch (int): Samples to try in place of an unreadable one in
             training. Defaults to 10.
         **kwargs: See ``mmaction.datasets.VideoDataset``, most of all
@@ -34,8 +38,16 @@ class VideoListDataset(SteadyReading, VideoDataset):
                  ann_file: str,
                  pipeline: List[Union[dict, Callable]],
                  num_classes: Optional[int] = None,
+                 classes: Optional[str] = None,
                  max_refetch: int = 10,
                  **kwargs) -> None:
+        if classes is not None:
+            path = osp.join(kwargs.get('data_root') or '', classes)
+            names = read_class_names(
+                path if osp.isfile(path) else classes, num_classes)
+            num_classes = len(names)
+            kwargs['metainfo'] = dict(
+                kwargs.get('metainfo') or {}, classes=names)
         super().__init__(
             ann_file,
             pipeline=pipeline,

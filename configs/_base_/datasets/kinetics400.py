@@ -57,6 +57,7 @@ train_dataloader = dict(
         ann_file='data/kinetics400/kinetics400_train_list_videos.txt',
         data_prefix=dict(video='data/kinetics400/videos_train'),
         num_classes=400,
+        classes='kinetics400',
         pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=6,
@@ -69,6 +70,7 @@ val_dataloader = dict(
         ann_file='data/kinetics400/kinetics400_val_list_videos.txt',
         data_prefix=dict(video='data/kinetics400/videos_val'),
         num_classes=400,
+        classes='kinetics400',
         pipeline=val_pipeline,
         test_mode=True))
 test_dataloader = dict(
@@ -82,6 +84,7 @@ test_dataloader = dict(
         ann_file='data/kinetics400/kinetics400_val_list_videos.txt',
         data_prefix=dict(video='data/kinetics400/videos_val'),
         num_classes=400,
+        classes='kinetics400',
         pipeline=test_pipeline,
         test_mode=True))
 

@@ -54,6 +54,7 @@ train_dataloader = dict(
         ann_file='data/sthv2/sthv2_train_list_videos.txt',
         data_prefix=dict(video='data/sthv2/videos'),
         num_classes=174,
+        classes='sthv2',
         pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=6,
@@ -66,6 +67,7 @@ val_dataloader = dict(
         ann_file='data/sthv2/sthv2_val_list_videos.txt',
         data_prefix=dict(video='data/sthv2/videos'),
         num_classes=174,
+        classes='sthv2',
         pipeline=val_pipeline,
         test_mode=True))
 test_dataloader = dict(
@@ -79,6 +81,7 @@ test_dataloader = dict(
         ann_file='data/sthv2/sthv2_val_list_videos.txt',
         data_prefix=dict(video='data/sthv2/videos'),
         num_classes=174,
+        classes='sthv2',
         pipeline=test_pipeline,
         test_mode=True))
 

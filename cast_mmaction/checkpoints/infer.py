@@ -1,7 +1,8 @@
 """The model that converted weights are for, read off their shapes.
 
 What leaves no trace in the shapes is taken as the published models have it:
-heads of 64 channels, 16 frames of VideoMAE, 8 of ST-Adapter, 224 pixels.
+heads of 64 channels, 16 frames of VideoMAE, 8 of ST-Adapter, 224 pixels, a
+factor of 1 beside the MLPs of an AIM with two temporal adapters.
 """
 import math
 import re
@@ -103,11 +104,14 @@ def _aim(state_dict: StateDict) -> dict:
     sizes = _image_vit(state_dict, 'backbone.expert.')
     dims = sizes['arch']['embed_dims']
     adapter = state_dict['backbone.layers.0.attn.down.weight']
+    two = 'backbone.layers.0.temporal_in.down.weight' in state_dict
     return _recognizer(
         dict(
             type='AIM',
             num_frames=len(state_dict['backbone.time_positions']),
             adapter_ratio=len(adapter) / dims,
+            num_temporal_adapters=2 if two else 1,
+            ffn_adapter_scale=1. if two else 0.5,
             **sizes), _head('LinearHead', state_dict, dims))
 
 

@@ -35,6 +35,8 @@ AIM_RULES: Rules = [
     *_INNER_CLIP,
     ('temporal_embedding', 'backbone.time_positions'),
     *with_prefix([
+        ('T_Adapter_in.D_fc1', 'temporal_in.down'),
+        ('T_Adapter_in.D_fc2', 'temporal_in.up'),
         ('T_Adapter.D_fc1', 'temporal.down'),
         ('T_Adapter.D_fc2', 'temporal.up'),
         ('S_Adapter.D_fc1', 'attn.down'),

@@ -1,6 +1,6 @@
 """Parameter groups: layer-wise learning rates, no decay where none belongs."""
 from collections import defaultdict
-from typing import Dict, List, Optional, Set, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 import torch
 from mmaction.registry import OPTIM_WRAPPER_CONSTRUCTORS
@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, _NormBase)
+UNDECAYED = ('norms', 'vectors', 'named')
 AMP_KEYS = ('loss_scale', 'dtype', 'use_fsdp')
 
 
@@ -28,8 +29,10 @@ class LayerDecayOptimWrapperConstructor:
     ``lr * layer_decay_rate ** (L + 1 - i)``. A backbone without
     ``layer_groups`` is one layer.
 
-    Biases, norms, other 1-d tensors and what a module names in its
-    ``no_weight_decay`` are not decayed. Frozen parameters are left out.
+    What is not decayed is ``undecayed``, by default all of 'norms' (weights
+    and biases of normalisations), 'vectors' (biases and other 1-d tensors)
+    and 'named' (what a module names in its ``no_weight_decay``: tokens and
+    positions). Frozen parameters are left out.
 
     On a machine without a GPU an ``AmpOptimWrapper`` becomes an
     ``OptimWrapper``: MMEngine's mixed precision asserts a GPU.
@@ -37,11 +40,13 @@ class LayerDecayOptimWrapperConstructor:
     Args:
         optim_wrapper_cfg (dict): Of the wrapper, with ``optimizer`` in it.
         paramwise_cfg (dict, optional): ``layer_decay_rate`` (float, defaults
-            to 1.0, no decay between layers).
+            to 1.0, no decay between layers), ``undecayed`` (list of the kinds
+            above; empty to decay everything) and ``backbone_lr_mult`` (float,
+            factor on the rate of all of the backbone, defaults to 1.0).
 
     Raises:
-        ValueError: If ``paramwise_cfg`` holds something else, or the model
-            has nothing to train.
+        ValueError: If ``paramwise_cfg`` holds something else, ``undecayed``
+            names another kind, or the model has nothing to train.
     """
 
     def __init__(self,
@@ -49,10 +54,18 @@ class LayerDecayOptimWrapperConstructor:
                  paramwise_cfg: Optional[dict] = None) -> None:
         paramwise = dict(paramwise_cfg or {})
         self.layer_decay_rate = paramwise.pop('layer_decay_rate', 1.0)
+        self.backbone_lr_mult = paramwise.pop('backbone_lr_mult', 1.0)
+        self.undecayed = tuple(paramwise.pop('undecayed', UNDECAYED))
         if paramwise:
             raise ValueError(
                 f'unknown keys in paramwise_cfg: {", ".join(paramwise)}; '
-                'LayerDecayOptimWrapperConstructor takes layer_decay_rate')
+                'LayerDecayOptimWrapperConstructor takes layer_decay_rate, '
+                'undecayed and backbone_lr_mult')
+        wrong = set(self.undecayed) - set(UNDECAYED)
+        if wrong:
+            raise ValueError(
+                f'undecayed={list(self.undecayed)} in paramwise_cfg; use '
+                f'some of {", ".join(UNDECAYED)}')
         self.optim_wrapper_cfg = dict(optim_wrapper_cfg)
         self.optimizer_cfg = dict(self.optim_wrapper_cfg.pop('optimizer'))
 
@@ -82,27 +95,34 @@ class LayerDecayOptimWrapperConstructor:
         lr = self.optimizer_cfg['lr']
         weight_decay = self.optimizer_cfg.get('weight_decay', 0.)
         layer_of, last_layer = layer_ids(model)
-        undecayed = undecayed_parameters(model)
+        undecayed = undecayed_parameters(model, self.undecayed)
+        backbone = getattr(model, 'backbone', None)
+        slow = set() if backbone is None or self.backbone_lr_mult == 1 else {
+            id(parameter) for parameter in backbone.parameters()}
 
-        members: Dict[Tuple[int, bool], List[nn.Parameter]] = defaultdict(list)
+        members: Dict[tuple, List[nn.Parameter]] = defaultdict(list)
         for parameter in model.parameters():
             if parameter.requires_grad:
                 layer = layer_of.get(id(parameter), last_layer)
-                members[layer, id(parameter) not in undecayed].append(parameter)
+                members[layer, id(parameter) not in undecayed,
+                        id(parameter) in slow].append(parameter)
         if not members:
             raise ValueError('the model has no parameter to train')
 
         groups = []
-        for (layer, decayed), params in sorted(
+        for (layer, decayed, slowed), params in sorted(
                 members.items(), key=lambda item: item[0]):
             scale = self.layer_decay_rate**(last_layer - layer)
+            if slowed:
+                scale *= self.backbone_lr_mult
             groups.append(
                 dict(
                     params=params,
                     lr=lr * scale,
                     weight_decay=weight_decay if decayed else 0.,
                     name=f'layer {layer}, '
-                    f'{"decay" if decayed else "no decay"}'))
+                    f'{"decay" if decayed else "no decay"}'
+                    f'{", backbone" if slowed else ""}'))
             print_log(
                 f'{groups[-1]["name"]}: {len(params)} tensors, '
                 f'{sum(p.numel() for p in params) / 1e6:.3f} M parameters, '
@@ -130,14 +150,24 @@ def layer_ids(model: nn.Module) -> Tuple[Dict[int, int], int]:
     return layers, len(groups)
 
 
-def undecayed_parameters(model: nn.Module) -> Set[int]:
-    """``id`` of every parameter that takes no weight decay."""
+def undecayed_parameters(
+        model: nn.Module, kinds: Sequence[str] = UNDECAYED) -> Set[int]:
+    """``id`` of every parameter that takes no weight decay.
+
+    Args:
+        model (nn.Module): The model.
+        kinds (Sequence[str]): Which are meant, see
+            :class:`LayerDecayOptimWrapperConstructor`.
+    """
     found = set()
     for module in model.modules():
         names = getattr(module, 'no_weight_decay', ())
         names = names() if callable(names) else names  # timm has a method
         for name, parameter in module.named_parameters(recurse=False):
-            if (parameter.ndim <= 1 or name.endswith('bias') or name in names
-                    or isinstance(module, NORMS)):
+            is_of = dict(
+                norms=isinstance(module, NORMS),
+                vectors=parameter.ndim <= 1 or name.endswith('bias'),
+                named=name in names)
+            if any(is_of[kind] for kind in kinds):
                 found.add(id(parameter))
     return found

@@ -23,15 +23,19 @@ class AIMAdapters(nn.Module):
         drop_path_rate: Probability that a sample skips the temporal
             adaptation, or the adapter beside the MLP.
         ffn_scale: Factor on the adapter beside the MLP.
+        num_temporal: See :class:`AIM`.
     """
 
     def __init__(self,
                  embed_dims: int,
                  ratio: float = 0.25,
                  drop_path_rate: float = 0.,
-                 ffn_scale: float = 0.5) -> None:
+                 ffn_scale: float = 0.5,
+                 num_temporal: int = 1) -> None:
         super().__init__()
         self.ffn_scale = ffn_scale
+        self.temporal_in = Adapter(embed_dims,
+                                   ratio) if num_temporal == 2 else None
         self.temporal = Adapter(embed_dims, ratio)
         self.attn = Adapter(embed_dims, ratio)
         self.ffn = Adapter(embed_dims, ratio)
@@ -40,8 +44,13 @@ class AIMAdapters(nn.Module):
     def attend(self, block: Block, x: Tensor) -> Tensor:
         """The frozen attention along time and then over space, without the
         residual: ``R + A + ADAP(A)`` with ``R = ADAP(MHSA_time(LN(X)))`` and
-        ``A = MHSA_space(LN(X + R))``."""
-        r = self.drop_path(self.temporal(block.attend(x, 'time')))
+        ``A = MHSA_space(LN(X + R))``. A second temporal adapter stands between
+        the norm and the attention: ``MHSA_time(Y + ADAP(Y))``, ``Y = LN(X)``.
+        """
+        normed = block.norm1(x)
+        if self.temporal_in is not None:
+            normed = normed + self.temporal_in(normed)
+        r = self.drop_path(self.temporal(block.attn(normed, 'time')))
         a = block.attend(x + r)
         return r + a + self.attn(a)
 
@@ -62,11 +71,19 @@ class AIM(Adapted):
         num_frames: Frames of the clips.
         frame_stride: See :class:`CLIPExpert`.
         adapter_ratio: Bottleneck of the adapters as a share of the width.
+        num_temporal_adapters: Adapters around the attention along time: 1
+            (behind it, as the paper has it for Kinetics) or 2 (before it, too:
+            SSv2, Diving48).
+        ffn_adapter_scale: Factor on the adapters beside the MLPs. The paper
+            has 0.5 for Kinetics and 1 for SSv2.
         drop_path_rate: Drop path at the last block, growing linearly from 0
             at the first; whole samples are dropped.
         init_cfg: As in mmengine.
         **clip: ``arch``, ``img_size``, ``patch_size``, ``act`` and
             ``pretrained`` of :class:`CLIPExpert`.
+
+    Raises:
+        ValueError: if there are neither one nor two temporal adapters.
     """
     no_weight_decay = ('time_positions', )
 
@@ -74,16 +91,22 @@ class AIM(Adapted):
                  num_frames: int = 8,
                  frame_stride: int = 1,
                  adapter_ratio: float = 0.25,
+                 num_temporal_adapters: int = 1,
+                 ffn_adapter_scale: float = 0.5,
                  drop_path_rate: float = 0.,
                  init_cfg: Optional[dict] = None,
                  **clip) -> None:
+        if num_temporal_adapters not in (1, 2):
+            raise ValueError(f'num_temporal_adapters={num_temporal_adapters}; '
+                             'use 1 or 2')
         expert = CLIPExpert(
             num_frames=num_frames, frame_stride=frame_stride, **clip)
         last = max(len(expert.blocks) - 1, 1)
         super().__init__(
             expert,
             (AIMAdapters(expert.embed_dims, adapter_ratio,
-                         drop_path_rate * i / last)
+                         drop_path_rate * i / last, ffn_adapter_scale,
+                         num_temporal_adapters)
              for i in range(len(expert.blocks))), init_cfg)
         self.time_positions = nn.Parameter(
             torch.zeros(self.num_steps, self.embed_dims))

@@ -36,6 +36,12 @@ def cast(head, **exchange):
     ('timesformer',
      recognizer(dict(type='SpaceTimeViT', scheme='space', **SIZES), None)),
     ('aim', recognizer(dict(type='AIM', **EXPERT), LINEAR)),
+    ('aim', recognizer(
+        dict(
+            type='AIM',
+            num_temporal_adapters=2,
+            ffn_adapter_scale=1.,
+            **EXPERT), LINEAR)),
     ('st_adapter', recognizer(
         dict(type='STAdapter', places=('ffn', ), adapter_dims=24, **SIZES),
         LINEAR)),

@@ -102,6 +102,46 @@ def test_timm_names_what_must_not_decay_in_a_method():
     assert sizes == {0.: 2, .05: 1}
 
 
+@pytest.mark.parametrize('undecayed, kept', [
+    ([], set()),
+    (['norms'], {'norm.weight', 'norm.bias'}),
+    (['named'], {'positions'}),
+    (['norms', 'vectors', 'named'],
+     {'norm.weight', 'norm.bias', 'positions', 'linear.bias'}),
+])
+def test_what_is_not_decayed_can_be_chosen(undecayed, kept):
+    model = Model(Backbone())
+    groups = build(model, undecayed=undecayed).optimizer.param_groups
+    free = {x for g in groups if not g['weight_decay'] for x in g['params']}
+    start = 'backbone.blocks.0.'
+    assert kept == {
+        name[len(start):]
+        for name, x in model.named_parameters()
+        if name.startswith(start) and x in free
+    }
+
+
+def test_the_backbone_can_learn_more_slowly():
+    model = Model(Backbone())
+    groups = build(model, backbone_lr_mult=.1).optimizer.param_groups
+    rates = {x: g['lr'] for g in groups for x in g['params']}
+    assert {
+        name: rates[x]
+        for name, x in model.named_parameters()
+        if x in rates and not name.endswith('bias')
+        and 'block' not in name
+    } == {
+        'backbone.embedding.weight': .1,
+        'backbone.read_out.weight': .1,
+        'cls_head.weight': 1.
+    }
+
+
+def test_unknown_kind():
+    with pytest.raises(ValueError, match='biases.*norms, vectors, named'):
+        build(Model(Backbone()), undecayed=['biases'])
+
+
 def test_unknown_key():
     with pytest.raises(ValueError, match='decay_rate.*layer_decay_rate'):
         build(Model(Backbone()), decay_rate=.5)

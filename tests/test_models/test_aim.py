@@ -11,9 +11,14 @@ def tiny(**options):
     return dict(cfg, **options)
 
 
-def test_golden_output(shared):
-    case = GoldenCase(shared / 'golden', 'peer_cases', 'aim_small')
-    model = golden(case, 'aim', dict(type='AIM'))
+TWO = dict(num_temporal_adapters=2, ffn_adapter_scale=1.)
+
+
+@pytest.mark.parametrize('name, options', [('aim_small', {}),
+                                           ('aim_two_adapters_small', TWO)])
+def test_golden_output(shared, name, options):
+    case = GoldenCase(shared / 'golden', 'peer_cases', name)
+    model = golden(case, 'aim', dict(type='AIM', **options))
     feature = model.backbone(case.clip())
     assert relative_error(feature, case.outputs['output']) < 1e-4
 
@@ -21,10 +26,18 @@ def test_golden_output(shared):
 def test_trainable_parameters():
     trained, _ = counted(dict(type='AIM'))
     assert trained == pytest.approx(11, abs=.05)
+    trained, _ = counted(dict(type='AIM', **TWO), num_classes=174)
+    assert trained == pytest.approx(14, abs=.4)  # published: 14
 
 
-def test_starts_as_clip():
-    backbone = MODELS.build(tiny()).eval()
+def test_other_numbers_of_adapters_are_refused():
+    with pytest.raises(ValueError, match='num_temporal_adapters=3.*1 or 2'):
+        MODELS.build(tiny(num_temporal_adapters=3))
+
+
+@pytest.mark.parametrize('options', [{}, TWO])
+def test_starts_as_clip(options):
+    backbone = MODELS.build(tiny(**options)).eval()
     clip = torch.randn(2, 3, 4, 32, 32)
     tokens = backbone.expert.embed(clip)
     for block in backbone.expert.blocks:
@@ -32,8 +45,9 @@ def test_starts_as_clip():
     torch.testing.assert_close(backbone.encode(clip), tokens)
 
 
-def test_a_step_moves_what_is_trained():
-    model = build(tiny(drop_path_rate=.2), 5, in_channels=16)
+@pytest.mark.parametrize('options', [{}, TWO])
+def test_a_step_moves_what_is_trained(options):
+    model = build(tiny(drop_path_rate=.2, **options), 5, in_channels=16)
     fill(model)
     moved = step(model, 4)
     frozen = {

@@ -1,8 +1,10 @@
 """Frame sampling, augmentation, EPIC-KITCHENS-100 and unreadable videos."""
 from .epic_kitchens import EpicKitchensDataset
+from .erasing import ClipRandomErasing
 from .formatting import PackVerbNounInputs
 from .loading import VideoDecode, VideoInit
 from .rand_augment import ClipRandAugment
+from .rescale import InverseRandomRescale
 from .sampling import ClipSampleFrames
 from .seeding import EpochSampler
 from .unreadable import UnreadableVideoHook
@@ -11,8 +13,9 @@ from .video_list import VideoListDataset
 from .views import ShortSideResize, ThreeViewCrop
 
 __all__ = [
-    'ClipSampleFrames', 'ClipRandAugment', 'EpicKitchensDataset',
-    'EpochSampler', 'PackVerbNounInputs', 'ShortSideResize', 'ThreeViewCrop',
+    'ClipRandAugment', 'ClipRandomErasing', 'ClipSampleFrames',
+    'EpicKitchensDataset', 'EpochSampler', 'InverseRandomRescale',
+    'PackVerbNounInputs', 'ShortSideResize', 'ThreeViewCrop',
     'UnreadableVideo', 'UnreadableVideoHook', 'VideoDecode', 'VideoInit',
     'VideoListDataset'
 ]

@@ -1,5 +1,6 @@
 """Weights of other codebases: pure functions from keys to keys."""
 from .convert import CONVERTERS, REVERTERS, convert, revert
+from .kinds import KINDS, kind_of, load_classifier
 from .loading import load_pretrained, load_strictly
 from .reading import read_state_dict
 from .rename import CheckpointError
@@ -7,7 +8,8 @@ from .trained_only import (complete, mark_frozen, trained_only,
                            verify_experts)
 
 __all__ = [
-    'CONVERTERS', 'CheckpointError', 'REVERTERS', 'complete', 'convert',
-    'load_pretrained', 'load_strictly', 'mark_frozen', 'read_state_dict',
-    'revert', 'trained_only', 'verify_experts'
+    'CONVERTERS', 'CheckpointError', 'KINDS', 'REVERTERS', 'complete',
+    'convert', 'kind_of', 'load_classifier', 'load_pretrained',
+    'load_strictly', 'mark_frozen', 'read_state_dict', 'revert',
+    'trained_only', 'verify_experts'
 ]

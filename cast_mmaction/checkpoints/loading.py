@@ -7,6 +7,7 @@ from mmengine.logging import MMLogger
 from torch import nn
 
 from .convert import convert, strip_prefixes
+from .kinds import check_kind
 from .positions import fit_positions
 from .reading import read_state_dict
 from .rename import CheckpointError, StateDict, shorten
@@ -119,8 +120,13 @@ def load_pretrained(expert: nn.Module, pretrained: str, source: str) -> None:
     Raises:
         CheckpointError: naming the file and the keys that do not fit.
     """
-    load_strictly(expert, read_pretrained(expert, pretrained, source),
-                  pretrained, ALLOWED_MISSING.get(source, ()))
+    weights = read_pretrained(expert, pretrained, source)
+    if not getattr(expert, 'pretrained_norm', True):
+        weights = {
+            key: value
+            for key, value in weights.items() if not key.startswith('norm.')
+        }
+    load_strictly(expert, weights, pretrained, ALLOWED_MISSING.get(source, ()))
 
 
 def read_pretrained(expert: nn.Module, pretrained: str,
@@ -138,13 +144,14 @@ def read_pretrained(expert: nn.Module, pretrained: str,
 
     Raises:
         CheckpointError: naming the file and the keys that the source does
-            not have.
+            not have, or its kind if the expert wants another.
     """
     if source == 'clip' and not Path(pretrained).exists():
         state_dict = _open_clip_state_dict(expert, pretrained)
     else:
         state_dict = read_state_dict(pretrained)
     try:
+        check_kind(state_dict, getattr(expert, 'pretrained_kind', None))
         check_fixed_positions(expert, state_dict)
         return own_layout(state_dict) or own_layout(
             convert(state_dict, source))

@@ -3,6 +3,7 @@
 from typing import Iterable, List, NamedTuple, Optional, Tuple
 
 from mmaction.registry import MODELS
+from timm.layers import DropPath
 from torch import Tensor, nn
 
 from .adapters import BlockAdapters
@@ -39,16 +40,23 @@ class Adapted(Expert):
         expert: The expert.
         layers: The adapters of every block.
         init_cfg: As in mmengine.
+        drop_path_rate: Drop path at the last block, growing linearly from 0
+            at the first; whole samples skip what a half of the block adds.
     """
 
     def __init__(self,
                  expert: Expert,
                  layers: Iterable[nn.Module],
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: Optional[dict] = None,
+                 drop_path_rate: float = 0.) -> None:
         super().__init__(expert.spec, expert.num_frames, expert.img_size,
                          init_cfg)
         self.expert = expert
         self.layers = nn.ModuleList(layers)
+        last = max(len(self.layers) - 1, 1)
+        self.drop_paths = nn.ModuleList(
+            DropPath(drop_path_rate * i / last)
+            for i in range(len(self.layers)))
         self.freeze()
 
     @property
@@ -65,9 +73,9 @@ class Adapted(Expert):
     def encode(self, clip: Tensor) -> Tensor:
         """Clip to the tokens after the last block, ``(B, T, P, D)``."""
         x = self.embed(clip)
-        for block in self.blocks:
-            x = x + block.attend(x)
-            x = x + block.feed_forward(x)[0]
+        for block, drop_path in zip(self.blocks, self.drop_paths):
+            x = x + drop_path(block.attend(x))
+            x = x + drop_path(block.feed_forward(x)[0])
         return x
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -106,6 +114,7 @@ class AdaptedExpert(Adapted):
         expert: Config of the expert.
         adapter_ratio: Bottleneck of the adapters as a share of the width.
         ffn_adapter_scale: See :class:`BlockAdapters`.
+        drop_path_rate: See :class:`Adapted`.
         init_cfg: As in mmengine.
     """
 
@@ -113,10 +122,11 @@ class AdaptedExpert(Adapted):
                  expert: dict,
                  adapter_ratio: float = 0.25,
                  ffn_adapter_scale: float = 0.5,
+                 drop_path_rate: float = 0.,
                  init_cfg: Optional[dict] = None) -> None:
         expert = build_expert(expert)
         super().__init__(
             expert,
             (BlockAdapters(expert.embed_dims, adapter_ratio,
                            ffn_adapter_scale) for _ in expert.blocks),
-            init_cfg)
+            init_cfg, drop_path_rate)

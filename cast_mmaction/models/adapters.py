@@ -7,13 +7,14 @@ from torch import Tensor, nn
 from .vit import Block
 
 
-def init_linear(module: nn.Linear, zero: bool = False) -> None:
-    """Truncated normal of 0.02 (or zero) for the weight, zero for the bias.
-    """
+def init_linear(module: nn.Linear,
+                zero: bool = False,
+                std: float = .02) -> None:
+    """Truncated normal (or zero) for the weight, zero for the bias."""
     if zero:
         nn.init.zeros_(module.weight)
     else:
-        nn.init.trunc_normal_(module.weight, std=.02)
+        nn.init.trunc_normal_(module.weight, std=std)
     if module.bias is not None:
         nn.init.zeros_(module.bias)
 

@@ -10,7 +10,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..checkpoints import mark_frozen
-from .adapters import TemporalConv, init_linear
+from .adapters import TemporalConv
 from .attention import CrossAttention, attention_weights
 from .vit import MLP, Block, CLIPExpert, QuickGELU
 
@@ -97,9 +97,14 @@ class DecoderLayer(nn.Module):
         self.attn = CrossAttention(dims, heads, 'space_time')
         self.norm2 = nn.LayerNorm(dims, eps=expert.norm_eps)
         self.mlp = MLP(dims, 4 * dims, QuickGELU, dropout)
+        keys_and_values = self.attn.kv.weight.data.chunk(2)
+        for weight in (self.attn.q.weight, *keys_and_values,
+                       self.attn.proj.weight, self.mlp.fc1.weight,
+                       self.mlp.fc2.weight):
+            nn.init.xavier_uniform_(weight)
         for module in (self.attn.q, self.attn.kv, self.attn.proj,
                        self.mlp.fc1, self.mlp.fc2):
-            init_linear(module)
+            nn.init.zeros_(module.bias)
 
     def forward(self, query: Tensor, x: Tensor, looks: Looks) -> Tensor:
         """Updates the query.
@@ -139,7 +144,8 @@ class EVL(BaseModule):
         temporal_conv: Add a depth-wise convolution over three frames.
         temporal_positions: Add learned positions of the frames.
         cross_frame: Add the code of the attention between neighbouring
-            frames. The published sizes are those without.
+            frames. Released weights have it; which of the published sizes
+            are those without is open, see ``configs/evl/README.md``.
         dropout: Dropout inside the decoder's MLPs.
         frozen: False trains the encoder too: the end-to-end training that
             the paper compares with.

@@ -12,6 +12,7 @@ from mmaction.registry import MODELS
 from mmaction.utils import SampleList
 from torch import Tensor, nn
 
+from ..checkpoints import load_classifier
 from .adapters import Adapter, init_linear
 
 Features = Union[Tensor, Sequence[Tensor]]
@@ -28,6 +29,9 @@ class CASTHead(BaseHead):
             where they differ, the sum then has the spatial width.
         num_classes: Number of classes.
         adapter_ratio: Bottleneck of the adapters as a share of the width.
+        pretrained: A file whose classifier the one here starts from: that of
+            a fine-tuned VideoMAE, as the authors' code takes it over. None
+            for a new one.
         average_clips: How scores of several views become one: 'prob'
             (softmax, then mean), 'score' or None.
         **kwargs: See ``mmaction.models.BaseHead`` (``label_smooth_eps``,
@@ -38,16 +42,30 @@ class CASTHead(BaseHead):
                  in_channels: Union[int, Tuple[int, int]],
                  num_classes: int,
                  adapter_ratio: float = 0.25,
+                 pretrained: Optional[str] = None,
                  average_clips: Optional[str] = 'prob',
                  **kwargs) -> None:
         super().__init__(
             num_classes, in_channels, average_clips=average_clips, **kwargs)
+        self.pretrained = pretrained
         spatial_dims, temporal_dims = _pair(in_channels)
         self.spatial_adapter = Adapter(spatial_dims, adapter_ratio)
         self.temporal_adapter = Adapter(
             temporal_dims, adapter_ratio, out_dims=spatial_dims)
         self.fc_cls = nn.Linear(spatial_dims, num_classes)
         init_linear(self.fc_cls)
+
+    def init_weights(self) -> None:
+        """Loads ``pretrained``. Runs after construction and before a resume,
+        where the runner calls it.
+
+        Raises:
+            CheckpointError: naming the file, if it holds no classifier, or
+                one of other sizes.
+        """
+        super().init_weights()
+        if self.pretrained is not None:
+            load_classifier(self.fc_cls, self.pretrained)
 
     def forward(self, feats: Tuple[Tensor, Tensor], **kwargs) -> Tensor:
         """``(spatial (B, D), temporal (B, D)) -> (B, num_classes)``."""
@@ -64,6 +82,8 @@ class LinearHead(BaseHead):
         in_channels: Width of the feature.
         num_classes: Number of classes.
         dropout_ratio: Dropout before the classifier.
+        init_std: Deviation of the normal distribution that the weights start
+            from, with biases of zero; None for PyTorch's start of a Linear.
         average_clips: See :class:`CASTHead`.
         **kwargs: See ``mmaction.models.BaseHead``.
     """
@@ -72,13 +92,15 @@ class LinearHead(BaseHead):
                  in_channels: int,
                  num_classes: int,
                  dropout_ratio: float = 0.,
+                 init_std: Optional[float] = 0.02,
                  average_clips: Optional[str] = 'prob',
                  **kwargs) -> None:
         super().__init__(
             num_classes, in_channels, average_clips=average_clips, **kwargs)
         self.dropout = nn.Dropout(dropout_ratio)
         self.fc_cls = nn.Linear(in_channels, num_classes)
-        init_linear(self.fc_cls)
+        if init_std is not None:
+            init_linear(self.fc_cls, std=init_std)
 
     def forward(self, feats: Tensor, **kwargs) -> Tensor:
         """``(B, D)``, or maps ``(B, D, T, H, W)`` that are averaged, to

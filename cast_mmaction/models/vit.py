@@ -4,10 +4,11 @@ from typing import Optional, Tuple, Type, Union
 
 import torch
 from mmaction.registry import MODELS
+from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..checkpoints import load_pretrained
+from ..checkpoints import KINDS, load_pretrained
 from .attention import SelfAttention, Window
 from .expert import Expert, TokenSpec, grid_of, num_steps
 
@@ -71,15 +72,19 @@ class Block(nn.Module):
         window: Window of the self-attention.
         act: Activation of the MLP, whose hidden width is 4 D.
         norm_eps: Epsilon of both LayerNorms.
+        drop_path_rate: Probability that a sample skips a half of the block,
+            where the block runs as a whole.
     """
 
     def __init__(self, embed_dims: int, num_heads: int, window: Window,
-                 act: Type[nn.Module], norm_eps: float) -> None:
+                 act: Type[nn.Module], norm_eps: float,
+                 drop_path_rate: float = 0.) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(embed_dims, eps=norm_eps)
         self.attn = SelfAttention(embed_dims, num_heads, window)
         self.norm2 = nn.LayerNorm(embed_dims, eps=norm_eps)
         self.mlp = MLP(embed_dims, 4 * embed_dims, act)
+        self.drop_path = DropPath(drop_path_rate)
 
     def attend(self, x: Tensor, window: Optional[Window] = None) -> Tensor:
         """``MHSA(LN(x))``, no residual; another window on request."""
@@ -91,8 +96,8 @@ class Block(nn.Module):
         return self.mlp(normed), normed
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attend(x)
-        return x + self.feed_forward(x)[0]
+        x = x + self.drop_path(self.attend(x))
+        return x + self.drop_path(self.feed_forward(x)[0])
 
 
 class PatchEmbed(nn.Module):
@@ -231,6 +236,9 @@ class VisionTransformer(Expert):
         step: Frames that make one time step; T = num_frames / step.
         act: Activation of the MLPs.
         pretrained: Weights to load in :meth:`init_weights`, strictly.
+        drop_path_rate: For the expert as a backbone by itself: drop path at
+            the last block, growing linearly from 0 at the first. Others that
+            step through the blocks have their own.
         init_cfg: As in mmengine.
     """
     window: str
@@ -246,6 +254,7 @@ class VisionTransformer(Expert):
                  step: int,
                  act: Type[nn.Module],
                  pretrained: Optional[str] = None,
+                 drop_path_rate: float = 0.,
                  init_cfg: Optional[dict] = None) -> None:
         arch = check_arch(arch)
         spec = TokenSpec(
@@ -257,9 +266,11 @@ class VisionTransformer(Expert):
         super().__init__(spec, num_frames, img_size, init_cfg)
         self.patch_size = patch_size
         self.pretrained = pretrained
+        depth = arch['num_layers']
         self.blocks = nn.ModuleList(
             Block(self.embed_dims, self.num_heads, self.window, act,
-                  self.norm_eps) for _ in range(arch['num_layers']))
+                  self.norm_eps, drop_path_rate * i / max(depth - 1, 1))
+            for i in range(depth))
         self.norm = nn.LayerNorm(self.embed_dims, eps=self.norm_eps)
 
     def init_weights(self) -> None:
@@ -284,6 +295,7 @@ class CLIPExpert(VisionTransformer):
         act: 'quick_gelu' (OpenAI's weights) or 'gelu' (most others).
         pretrained: An open_clip tag such as 'openai', or a file in OpenAI's,
             open_clip's or this package's layout. None: random.
+        drop_path_rate: See :class:`VisionTransformer`.
         init_cfg: As in mmengine.
     """
     window = 'space'
@@ -299,12 +311,13 @@ class CLIPExpert(VisionTransformer):
                  frame_stride: int = 2,
                  act: str = 'quick_gelu',
                  pretrained: Optional[str] = None,
+                 drop_path_rate: float = 0.,
                  init_cfg: Optional[dict] = None) -> None:
         acts = dict(quick_gelu=QuickGELU, gelu=nn.GELU)
         if act not in acts:
             raise ValueError(f'act={act!r}; use one of {sorted(acts)}')
         super().__init__(arch, img_size, patch_size, num_frames, frame_stride,
-                         acts[act], pretrained, init_cfg)
+                         acts[act], pretrained, drop_path_rate, init_cfg)
         self.act = act
         self.frame_stride = frame_stride
         self.embedding = CLIPEmbedding(self.embed_dims, patch_size,
@@ -333,9 +346,15 @@ class VideoMAEExpert(VisionTransformer):
             fine-tuning), MMAction2's or this package's. From a pre-training
             file the read-out norm, which it lacks, starts fresh. None:
             random.
+        pretrained_kind: 'pre-trained' (without labels) or 'fine-tuned': what
+            the file must be, a frozen expert of the other kind is another
+            experiment. None takes either.
+        pretrained_norm: False leaves the file's read-out norm out, which then
+            starts fresh, as in CAST's code.
         positions: Fixed positions, computed for the sizes above: 'sequence'
             for VideoMAE and VideoMAE V2, 'axes' for MVD. Fine-tuned files do
             not tell which they were trained with.
+        drop_path_rate: See :class:`VisionTransformer`.
         init_cfg: As in mmengine.
     """
     window = 'space_time'
@@ -350,10 +369,18 @@ class VideoMAEExpert(VisionTransformer):
                  num_frames: int = 16,
                  tubelet_size: int = 2,
                  pretrained: Optional[str] = None,
+                 pretrained_kind: Optional[str] = None,
+                 pretrained_norm: bool = True,
                  positions: str = 'sequence',
+                 drop_path_rate: float = 0.,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(arch, img_size, patch_size, num_frames, tubelet_size,
-                         nn.GELU, pretrained, init_cfg)
+                         nn.GELU, pretrained, drop_path_rate, init_cfg)
+        if pretrained_kind not in (None, *KINDS):
+            raise ValueError(f'pretrained_kind={pretrained_kind!r}; use one '
+                             f'of {", ".join(KINDS)} or None')
+        self.pretrained_kind = pretrained_kind
+        self.pretrained_norm = pretrained_norm
         if positions not in POSITIONS:
             raise ValueError(f'positions={positions!r}; use one of '
                              f'{sorted(POSITIONS)}')

@@ -140,3 +140,13 @@ def test_switches(switch):
 def test_too_deep_a_decoder_is_refused():
     with pytest.raises(ValueError, match='has 2 blocks'):
         MODELS.build(tiny(num_decoder_layers=3))
+
+
+def test_the_decoder_starts_from_xavier_uniform():
+    layer = MODELS.build(dict(type='EVL', num_decoder_layers=1)).layers[0]
+    dims = 768
+    keys, values = layer.attn.kv.weight.chunk(2)
+    for weight, fans in ((layer.attn.q.weight, 2 * dims), (keys, 2 * dims),
+                         (values, 2 * dims), (layer.mlp.fc1.weight, 5 * dims)):
+        bound = (6 / fans)**.5
+        assert .99 * bound < weight.abs().max() <= bound

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 
 from cast_mmaction.models import CASTHead, VerbNounHead
@@ -117,3 +118,18 @@ def test_views_are_averaged_as_probabilities_per_task():
                                    verb[views].softmax(1).mean(0))
         torch.testing.assert_close(sample.pred_score['noun'],
                                    noun[views].softmax(1).mean(0))
+
+
+@pytest.mark.parametrize('init_std, std, bias', [(.02, .02, False),
+                                                 (.01, .01, False),
+                                                 (None, 3**-.5 / 16, True)])
+def test_where_a_linear_head_starts(init_std, std, bias):
+    # PyTorch's own start is uniform up to 1 / sqrt(256).
+    head = MODELS.build(
+        dict(
+            type='LinearHead',
+            in_channels=256,
+            num_classes=400,
+            init_std=init_std))
+    assert head.fc_cls.weight.std().item() == pytest.approx(std, rel=.02)
+    assert bool(head.fc_cls.bias.any()) == bias

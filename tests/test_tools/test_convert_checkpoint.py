@@ -212,3 +212,13 @@ def test_sides_that_make_no_sense(run, args):
 def test_what_is_recorded_is_plain(run, config, tmp_path):
     run('clip', 'clip.pt', 'out.pth', '--config', 'config.py')
     json.dumps(written(tmp_path, 'out.pth')['meta'])
+
+
+@pytest.mark.parametrize('layout, kind', [('pre-training', 'pre-trained'),
+                                          ('fine-tuning', 'fine-tuned')])
+def test_the_kind_of_a_videomae_is_said(run, config, tmp_path, layout, kind):
+    torch.save(videomae_layouts()[layout], tmp_path / 'videomae.pth')
+    printed = run('videomae', 'videomae.pth', 'out.pth', '--config', config)
+    assert f'tensors, {kind}, SHA-256' in printed
+    assert torch.load(
+        tmp_path / 'out.pth')['meta']['converted']['kind'] == kind

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import cast_mmaction
 from cast_mmaction.checkpoints import (CONVERTERS, REVERTERS, CheckpointError,
-                                       complete, convert, revert)
+                                       complete, convert, kind_of, revert)
 from cast_mmaction.checkpoints.convert import (CONVERTER_VERSION,
                                                strip_prefixes)
 from cast_mmaction.checkpoints.infer import infer_model
@@ -227,7 +227,10 @@ def main(argv: Optional[list] = None) -> None:
             sha256=sha256_of(args.input),
             converter=CONVERTER_VERSION,
             cast_mmaction=cast_mmaction.__version__)
+        if args.source == 'videomae':
+            origin['kind'] = kind_of(state_dict)
         print(f'{args.input}: {len(state_dict)} tensors, '
+              f'{origin.get("kind", args.source)}, '
               f'SHA-256 {origin["sha256"]}')
         bring = bring_in if args.to == OURS else bring_out
         converted = bring(args, state_dict)

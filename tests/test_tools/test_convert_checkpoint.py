@@ -218,7 +218,8 @@ def test_what_is_recorded_is_plain(run, config, tmp_path):
                                           ('fine-tuning', 'fine-tuned')])
 def test_the_kind_of_a_videomae_is_said(run, config, tmp_path, layout, kind):
     torch.save(videomae_layouts()[layout], tmp_path / 'videomae.pth')
-    printed = run('videomae', 'videomae.pth', 'out.pth', '--config', config)
+    printed = run('videomae', 'videomae.pth', 'out.pth', '--config',
+                  'config.py')
     assert f'tensors, {kind}, SHA-256' in printed
     assert torch.load(
         tmp_path / 'out.pth')['meta']['converted']['kind'] == kind

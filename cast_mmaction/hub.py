@@ -19,9 +19,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from .checkpoints import CheckpointError, load_strictly
+from .checkpoints.hugging_face_files import CONFIG, SCHEME
 from .checkpoints.reading import sha256_of
 from .checkpoints.rename import StateDict
 from .atomic_write import atomic_write
+from .hugging_face import open_classifier
 from .version import __version__
 
 HUB_ID = re.compile(r'[\w.-]+/[\w.-]+')
@@ -39,8 +41,10 @@ def from_pretrained(path_or_hub_id: Union[str, Path],
 
     Args:
         path_or_hub_id: A file of ``tools/checkpoints/publish_model.py``, a
-            folder with one, or the id of a repository on the Hugging Face hub such as
-            'someone/cast-b-k400' (needs the extra ``hub``).
+            folder with one, or the id of a repository on the Hugging Face hub
+            such as 'someone/cast-b-k400' (needs the extra ``hub``). Also a
+            classifier of transformers, 'hf://OWNER/NAME[@REVISION]' or its
+            folder; see :func:`~cast_mmaction.hugging_face.open_classifier`.
         device: Where to put it.
 
     Returns:
@@ -52,6 +56,9 @@ def from_pretrained(path_or_hub_id: Union[str, Path],
             this package.
         ImportError: with the command that installs the extra.
     """
+    if str(path_or_hub_id).startswith(SCHEME) or (Path(path_or_hub_id) /
+                                                  CONFIG).is_file():
+        return open_classifier(path_or_hub_id, device)
     path = _find(path_or_hub_id)
     config = read_config(path)
     init_default_scope('mmaction')

@@ -7,6 +7,7 @@ from typing import Callable, Dict
 
 import torch
 
+from .hugging_face import from_hugging_face, recognise
 from .peers import PEER_CONVERTERS, convert_timesformer
 from .rename import (CheckpointError, Rules, StateDict, rename, reverse,
                      shorten, with_prefix)
@@ -16,7 +17,8 @@ CONVERTER_VERSION = 1
 
 # What training codes put in front of all names: data-parallel wrappers,
 # torch.compile, a model that is one attribute of another.
-PREFIXES = ('module.', '_orig_mod.', 'model.', 'backbone.', 'encoder.')
+PREFIXES = ('module.', '_orig_mod.', 'model.', 'backbone.', 'encoder.',
+            'expert.')
 
 # The image encoder of CLIP, as OpenAI and open_clip name it.
 CLIP_RULES: Rules = [
@@ -241,8 +243,10 @@ def _conv_to_3d(state_dict: StateDict, key: str) -> StateDict:
 CONVERTERS: Dict[str, Callable[[StateDict], StateDict]] = {
     'cast': convert_cast,
     'clip': convert_clip,
+    'hf': from_hugging_face,
     'mmaction': convert_mmaction,
     'videomae': convert_videomae,
+    'vjepa2': from_hugging_face,  # published in no other layout
     **PEER_CONVERTERS,
 }
 REVERTERS: Dict[str, Callable[[StateDict], StateDict]] = {'cast': revert_cast}
@@ -264,7 +268,9 @@ def convert(state_dict: StateDict, source: str) -> StateDict:
     Args:
         state_dict: Tensors by name. What stands in front of all names
             (``PREFIXES``) is taken off.
-        source: Where they come from, one of ``CONVERTERS``.
+        source: Where they come from, one of ``CONVERTERS``. Weights in the
+            layout of transformers are recognised under the name of their
+            model and under 'hf'.
 
     Returns:
         A new state dict that the matching model loads strictly. The tensors
@@ -275,8 +281,15 @@ def convert(state_dict: StateDict, source: str) -> StateDict:
             source does not have.
     """
     _check_name(source, CONVERTERS)
+    state_dict = strip_prefixes(state_dict)
+    layout = recognise(state_dict)
     try:
-        return CONVERTERS[source](strip_prefixes(state_dict))
+        if layout is None:
+            return CONVERTERS[source](state_dict)
+        if source not in ('hf', layout.source):
+            raise CheckpointError(f'they are of {layout.source!r}, in the '
+                                  'layout of transformers')
+        return from_hugging_face(state_dict, layout)
     except CheckpointError as error:
         raise CheckpointError(
             f'these are not weights of the source {source!r}: {error}',

@@ -8,6 +8,7 @@ from typing import Optional
 from torch import nn
 
 from .convert import strip_prefixes
+from .hugging_face_files import is_repository, read_repository
 from .reading import read_state_dict
 from .rename import CheckpointError, StateDict
 
@@ -15,11 +16,12 @@ PRE_TRAINED, FINE_TUNED = KINDS = ('pre-trained', 'fine-tuned')
 
 # What only a training with labels leaves; the read-out norm bears another
 # name, or none, in this package's layout.
-_LABELLED = ('fc_norm.', 'head.', 'cls_head.')
+_LABELLED = ('fc_norm.', 'head.', 'cls_head.', 'classifier.')
 _OWN, _OWN_NORM = 'embedding.patch_embed.', 'norm.weight'
 
-# A classifier in VideoMAE's names, in MMAction2's and in this package's.
-_CLASSIFIERS = ('head', 'cls_head.fc_cls')
+# A classifier in VideoMAE's names, in MMAction2's and this package's, in those
+# of transformers.
+_CLASSIFIERS = ('head', 'cls_head.fc_cls', 'classifier')
 
 
 def kind_of(state_dict: StateDict) -> str:
@@ -68,13 +70,17 @@ def load_classifier(linear: nn.Linear, path: str) -> None:
 
     Args:
         linear: The classifier.
-        path: The file.
+        path: The file, or a model of transformers: 'hf://OWNER/NAME
+            [@REVISION]' or its folder.
 
     Raises:
         CheckpointError: naming the file, if it holds no classifier, or one of
             other sizes.
     """
-    state_dict = strip_prefixes(read_state_dict(path))
+    if is_repository(path):
+        state_dict = read_repository(path)[1]
+    else:
+        state_dict = strip_prefixes(read_state_dict(path))
     names = [name for name in _CLASSIFIERS if f'{name}.weight' in state_dict]
     if not names:
         raise CheckpointError(

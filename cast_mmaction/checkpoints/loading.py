@@ -7,6 +7,8 @@ from mmengine.logging import MMLogger
 from torch import nn
 
 from .convert import convert, strip_prefixes
+from .hugging_face_config import layout_of, our_config
+from .hugging_face_files import is_repository, read_repository
 from .kinds import check_kind
 from .positions import fit_positions
 from .reading import read_state_dict
@@ -135,7 +137,9 @@ def read_pretrained(expert: nn.Module, pretrained: str,
 
     Args:
         expert: The module that they are for.
-        pretrained: A file; for the source 'clip' also an open_clip tag.
+        pretrained: A file; a model of transformers, 'hf://OWNER/NAME
+            [@REVISION]' on the hub or its folder; for the source 'clip' also
+            an open_clip tag.
         source: Name of the converter, see ``convert``. Files in this
             package's own layout are taken as well.
 
@@ -146,7 +150,13 @@ def read_pretrained(expert: nn.Module, pretrained: str,
         CheckpointError: naming the file and the keys that the source does
             not have, or its kind if the expert wants another.
     """
-    if source == 'clip' and not Path(pretrained).exists():
+    if is_repository(pretrained):
+        config, state_dict = read_repository(pretrained)
+        try:
+            check_hugging_face(expert, config, source)
+        except CheckpointError as error:
+            raise CheckpointError(f'{pretrained}: {error}') from None
+    elif source == 'clip' and not Path(pretrained).exists():
         state_dict = _open_clip_state_dict(expert, pretrained)
     else:
         state_dict = read_state_dict(pretrained)
@@ -165,7 +175,7 @@ def own_layout(state_dict: StateDict) -> StateDict:
     bare = strip_prefixes({
         key: value
         for key, value in state_dict.items()
-        if not key.startswith('cls_head.')
+        if not key.startswith(('cls_head.', 'neck.'))
     })
     return bare if 'embedding.patch_embed.projection.weight' in bare else {}
 
@@ -187,6 +197,31 @@ def check_fixed_positions(expert: nn.Module, state_dict: StateDict) -> None:
                 f'{name} differs from the fixed positions of the expert: '
                 'the weights were trained with others. Those of MVD want '
                 "positions='axes'")
+
+
+def check_hugging_face(expert: nn.Module, config: dict, source: str) -> None:
+    """Compares a model of transformers with the expert where the shapes of
+    its tensors would not tell.
+
+    Raises:
+        CheckpointError: if it is another model, or has other heads or
+            activations.
+    """
+    layout = layout_of(config)
+    if layout.source != source:
+        raise CheckpointError(
+            f'it is a model of the type {config["model_type"]!r}, whose '
+            f'weights are of {layout.source!r}; {type(expert).__name__} '
+            f'takes those of {source!r}')
+    theirs = our_config(config, classifies=False)
+    num_heads = theirs['arch']['num_heads']
+    if num_heads != expert.num_heads:
+        raise CheckpointError(
+            f'it has {num_heads} heads, {type(expert).__name__} '
+            f'{expert.num_heads}: set arch')
+    if theirs.get('act') not in (None, getattr(expert, 'act', None)):
+        raise CheckpointError(f'it was trained with act={theirs["act"]!r}; '
+                              'set it in the expert')
 
 
 def _open_clip_state_dict(expert: nn.Module, tag: str) -> StateDict:

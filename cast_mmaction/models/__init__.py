@@ -1,6 +1,7 @@
 """The models: mathematics that knows nothing of datasets or runners."""
 from .adapted import AdaptedExpert
 from .aim import AIM
+from .attentive_probe import AttentivePool, ExpertTokens
 from .baseline_exchanges import CrossAttentionExchange, Lateral
 from .blending import VerbNounBlending
 from .cast import CAST
@@ -12,10 +13,12 @@ from .space_time_vit import SpaceTimeViT
 from .st_adapter import STAdapter
 from .timm_expert import TimmExpert
 from .vit import CLIPExpert, VideoMAEExpert
+from .vjepa2 import VJEPA2Expert
 
 __all__ = [
-    'AIM', 'AdaptedExpert', 'BCAST', 'CAST', 'CASTHead', 'CLIPExpert',
-    'CrossAttentionExchange', 'EVL', 'EnsembleHead', 'LateFusion',
-    'Lateral', 'LinearHead', 'STAdapter', 'SpaceTimeViT', 'TimmExpert',
-    'VerbNounBlending', 'VerbNounHead', 'VideoMAEExpert'
+    'AIM', 'AdaptedExpert', 'AttentivePool', 'BCAST', 'CAST', 'CASTHead',
+    'CLIPExpert', 'CrossAttentionExchange', 'EVL', 'EnsembleHead',
+    'ExpertTokens', 'LateFusion', 'Lateral', 'LinearHead', 'STAdapter',
+    'SpaceTimeViT', 'TimmExpert', 'VJEPA2Expert', 'VerbNounBlending',
+    'VerbNounHead', 'VideoMAEExpert'
 ]

@@ -242,15 +242,21 @@ class SelfAttention(nn.Module):
         embed_dims: Width D.
         num_heads: Heads H.
         window: The window used when :meth:`forward` is not told another.
+        rotary: Turns queries and keys ``(B, T, P, D)`` by their places; one
+            module may serve many attentions. None for none.
     """
 
-    def __init__(self, embed_dims: int, num_heads: int,
-                 window: Window) -> None:
+    def __init__(self,
+                 embed_dims: int,
+                 num_heads: int,
+                 window: Window,
+                 rotary: Optional[nn.Module] = None) -> None:
         super().__init__()
         check_heads(embed_dims, num_heads)
         check_window(window)
         self.num_heads = num_heads
         self.window = window
+        self.rotary = rotary
         self.qkv = nn.Linear(embed_dims, 3 * embed_dims)
         self.proj = nn.Linear(embed_dims, embed_dims)
 
@@ -261,7 +267,10 @@ class SelfAttention(nn.Module):
 
     def project(self, x: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each ``(B, T, P, D)``."""
-        return self.qkv(x).chunk(3, dim=-1)
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        if self.rotary is not None:
+            q, k = self.rotary(q), self.rotary(k)
+        return q, k, v
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor,
             window: Window = None) -> Tensor:

@@ -104,11 +104,14 @@ class SpaceTimeBlock(Block):
         num_heads: Heads H.
         windows: One for every attention.
         drop_path_rate: Probability that a sample skips an addition.
+        mlp_dims: Hidden width of the MLP.
     """
 
     def __init__(self, embed_dims: int, num_heads: int,
-                 windows: Tuple[Window, ...], drop_path_rate: float) -> None:
-        super().__init__(embed_dims, num_heads, windows[-1], nn.GELU, NORM_EPS)
+                 windows: Tuple[Window, ...], drop_path_rate: float,
+                 mlp_dims: int) -> None:
+        super().__init__(embed_dims, num_heads, windows[-1], nn.GELU, NORM_EPS,
+                         mlp_dims)
         self.steps = nn.ModuleList(
             AttentionStep(embed_dims, num_heads, window)
             for window in windows[:-1])
@@ -152,14 +155,16 @@ class SpaceTimeViT(Expert):
         drop_path_rate: Drop path at the last block, growing linearly from 0
             at the first; whole samples are dropped.
         pretrained: A file of a TimeSformer of the same scheme (its authors',
-            MMAction2's, this package's), or of an image ViT in the same
-            layout (timm's): then positions in time start at zero, and every
-            further attention starts as the one of the image model.
+            MMAction2's, this package's), a model of transformers
+            ('hf://OWNER/NAME[@REVISION]' or its folder), or of an image ViT
+            in the same layout (timm's): then positions in time start at zero,
+            and every further attention starts as the one of the image model.
         init_cfg: As in mmengine.
 
     Raises:
         ValueError: naming the schemes there are.
     """
+    source = 'timesformer'
 
     def __init__(self,
                  scheme: str = 'divided',
@@ -186,6 +191,7 @@ class SpaceTimeViT(Expert):
             num_prefix_tokens=1)
         super().__init__(spec, num_frames, img_size, init_cfg)
         self.scheme = scheme
+        self.patch_size = patch_size
         self.frame_stride = frame_stride
         self.pretrained = pretrained
         self.embedding = SpaceTimeEmbedding(
@@ -196,7 +202,8 @@ class SpaceTimeViT(Expert):
             for name in SCHEMES[scheme])
         self.blocks = nn.ModuleList(
             SpaceTimeBlock(dims, heads, windows, drop_path_rate * i /
-                           max(depth - 1, 1)) for i in range(depth))
+                           max(depth - 1, 1), arch['mlp_dims'])
+            for i in range(depth))
         self.norm = nn.LayerNorm(dims, eps=NORM_EPS)
         for block in self.blocks:
             layers = [block.attn, *(step.attn for step in block.steps)]

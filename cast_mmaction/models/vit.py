@@ -1,6 +1,6 @@
 """One vision transformer for every expert; the shape legend is in
 ``attention.py``."""
-from typing import Optional, Tuple, Type, Union
+from typing import Dict, Optional, Tuple, Type, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -15,6 +15,9 @@ from .expert import Expert, TokenSpec, grid_of, num_steps
 ARCHS = {
     'base': dict(embed_dims=768, num_layers=12, num_heads=12),
     'large': dict(embed_dims=1024, num_layers=24, num_heads=16),
+    'huge': dict(embed_dims=1280, num_layers=32, num_heads=16),
+    'giant': dict(
+        embed_dims=1408, num_layers=40, num_heads=16, mlp_dims=6144),
 }
 
 
@@ -70,20 +73,28 @@ class Block(nn.Module):
         embed_dims: Width D.
         num_heads: Heads H.
         window: Window of the self-attention.
-        act: Activation of the MLP, whose hidden width is 4 D.
+        act: Activation of the MLP.
         norm_eps: Epsilon of both LayerNorms.
+        mlp_dims: Hidden width of the MLP; None for 4 D.
+        rotary: See :class:`SelfAttention`.
         drop_path_rate: Probability that a sample skips a half of the block,
             where the block runs as a whole.
     """
 
-    def __init__(self, embed_dims: int, num_heads: int, window: Window,
-                 act: Type[nn.Module], norm_eps: float,
+    def __init__(self,
+                 embed_dims: int,
+                 num_heads: int,
+                 window: Window,
+                 act: Type[nn.Module],
+                 norm_eps: float,
+                 mlp_dims: Optional[int] = None,
+                 rotary: Optional[nn.Module] = None,
                  drop_path_rate: float = 0.) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(embed_dims, eps=norm_eps)
-        self.attn = SelfAttention(embed_dims, num_heads, window)
+        self.attn = SelfAttention(embed_dims, num_heads, window, rotary)
         self.norm2 = nn.LayerNorm(embed_dims, eps=norm_eps)
-        self.mlp = MLP(embed_dims, 4 * embed_dims, act)
+        self.mlp = MLP(embed_dims, mlp_dims or 4 * embed_dims, act)
         self.drop_path = DropPath(drop_path_rate)
 
     def attend(self, x: Tensor, window: Optional[Window] = None) -> Tensor:
@@ -228,8 +239,9 @@ class VisionTransformer(Expert):
     Subclasses set ``self.embedding`` and the class attributes below.
 
     Args:
-        arch: 'base', 'large' or ``dict(embed_dims=, num_layers=,
-            num_heads=)``.
+        arch: 'base', 'large', 'huge', 'giant' or ``dict(embed_dims=,
+            num_layers=, num_heads=)``, perhaps with ``mlp_dims=``, the hidden
+            width of the MLPs (else 4 D).
         img_size: Side of the square frames, pixels.
         patch_size: Side of a patch, pixels.
         num_frames: Frames of the clips.
@@ -245,6 +257,7 @@ class VisionTransformer(Expert):
     norm_eps: float
     has_class_token: bool
     source: str  # name of the converter for `pretrained`
+    archs = ARCHS
 
     def __init__(self,
                  arch: Union[str, dict],
@@ -256,7 +269,7 @@ class VisionTransformer(Expert):
                  pretrained: Optional[str] = None,
                  drop_path_rate: float = 0.,
                  init_cfg: Optional[dict] = None) -> None:
-        arch = check_arch(arch)
+        arch = check_arch(arch, self.archs)
         spec = TokenSpec(
             arch['embed_dims'],
             arch['num_heads'],
@@ -267,11 +280,17 @@ class VisionTransformer(Expert):
         self.patch_size = patch_size
         self.pretrained = pretrained
         depth = arch['num_layers']
+        rotary = self.make_rotary()
         self.blocks = nn.ModuleList(
             Block(self.embed_dims, self.num_heads, self.window, act,
-                  self.norm_eps, drop_path_rate * i / max(depth - 1, 1))
+                  self.norm_eps, arch['mlp_dims'], rotary,
+                  drop_path_rate * i / max(depth - 1, 1))
             for i in range(depth))
         self.norm = nn.LayerNorm(self.embed_dims, eps=self.norm_eps)
+
+    def make_rotary(self) -> Optional[nn.Module]:
+        """Rotary positions that all blocks share; None for none."""
+        return None
 
     def init_weights(self) -> None:
         """Loads ``pretrained``. Runs after construction and before a resume,
@@ -294,7 +313,8 @@ class CLIPExpert(VisionTransformer):
             last of each group: 1, 3, 5, ... for 2 (CAST, section 3).
         act: 'quick_gelu' (OpenAI's weights) or 'gelu' (most others).
         pretrained: An open_clip tag such as 'openai', or a file in OpenAI's,
-            open_clip's or this package's layout. None: random.
+            open_clip's or this package's layout, or a model of transformers:
+            'hf://OWNER/NAME[@REVISION]' or its folder. None: random.
         drop_path_rate: See :class:`VisionTransformer`.
         init_cfg: As in mmengine.
     """
@@ -337,15 +357,17 @@ class VideoMAEExpert(VisionTransformer):
     """The encoder of VideoMAE: joint attention over all tubelets of a clip.
 
     Args:
-        arch: See :class:`VisionTransformer`.
+        arch: See :class:`VisionTransformer`. VideoMAE V2's g is
+            ``arch='giant', patch_size=14``; its distilled B is 'base'.
         img_size: Side of the frames, pixels.
         patch_size: Side of a patch, pixels.
         num_frames: Frames of the clips.
         tubelet_size: Frames of a tubelet.
         pretrained: A file in VideoMAE's layout (pre-training or
-            fine-tuning), MMAction2's or this package's. From a pre-training
-            file the read-out norm, which it lacks, starts fresh. None:
-            random.
+            fine-tuning), MMAction2's or this package's, or a model of
+            transformers: 'hf://OWNER/NAME[@REVISION]' or its folder. From a
+            pre-training file the read-out norm, which it lacks, starts
+            fresh. None: random.
         pretrained_kind: 'pre-trained' (without labels) or 'fine-tuned': what
             the file must be, a frozen expert of the other kind is another
             experiment. None takes either.
@@ -384,23 +406,25 @@ class VideoMAEExpert(VisionTransformer):
         if positions not in POSITIONS:
             raise ValueError(f'positions={positions!r}; use one of '
                              f'{sorted(POSITIONS)}')
+        self.tubelet_size = tubelet_size
         self.embedding = TubeletEmbedding(self.embed_dims, patch_size,
                                           tubelet_size, self.spec, positions)
 
 
-def check_arch(arch: Union[str, dict]) -> dict:
-    """The sizes of a named architecture, or a dict of them.
+def check_arch(arch: Union[str, dict], archs: Dict[str, dict] = ARCHS) -> dict:
+    """The sizes of a named architecture, or a dict of them, all four.
 
     Raises:
         ValueError: naming the architectures or the sizes there are.
     """
     if isinstance(arch, str):
-        if arch not in ARCHS:
+        if arch not in archs:
             raise ValueError(f'unknown arch {arch!r}; use one of '
-                             f'{sorted(ARCHS)} or a dict of embed_dims, '
+                             f'{sorted(archs)} or a dict of embed_dims, '
                              'num_layers, num_heads')
-        return ARCHS[arch]
-    if set(arch) != {'embed_dims', 'num_layers', 'num_heads'}:
+        arch = archs[arch]
+    elif set(arch) - {'mlp_dims'} != {'embed_dims', 'num_layers', 'num_heads'}:
         raise ValueError('arch must have exactly embed_dims, num_layers and '
-                         f'num_heads, got {sorted(arch)}')
-    return dict(arch)
+                         'num_heads, and may have mlp_dims; got '
+                         f'{sorted(arch)}')
+    return dict(dict(mlp_dims=4 * arch['embed_dims']), **arch)

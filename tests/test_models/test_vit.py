@@ -76,8 +76,8 @@ def test_bad_sizes_are_named(cls):
         cls(TINY, img_size=33, patch_size=8)
     with pytest.raises(ValueError, match='num_frames=5'):
         cls(TINY, num_frames=5)
-    with pytest.raises(ValueError, match="unknown arch 'huge'"):
-        cls('huge')
+    with pytest.raises(ValueError, match="unknown arch 'tall'"):
+        cls('tall')
     with pytest.raises(ValueError, match='exactly embed_dims'):
         cls(dict(embed_dims=8))
     expert = cls(TINY, 32, 8, num_frames=4)

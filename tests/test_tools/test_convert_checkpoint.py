@@ -10,7 +10,9 @@ from mmengine.config import Config
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from cast_mmaction import from_pretrained
 from cast_mmaction.checkpoints import revert, trained_only
+from cast_mmaction.checkpoints.hugging_face_config import our_config
 from cast_mmaction.checkpoints.reading import sha256_of
 from tests.conftest import ROOT
 from tests.test_checkpoints.layouts import (SIZES, clip_layouts, randomize,
@@ -223,3 +225,103 @@ def test_the_kind_of_a_videomae_is_said(run, config, tmp_path, layout, kind):
     assert f'tensors, {kind}, SHA-256' in printed
     assert torch.load(
         tmp_path / 'out.pth')['meta']['converted']['kind'] == kind
+
+
+@pytest.fixture
+def theirs():
+    """The small models of transformers."""
+    pytest.importorskip(
+        'transformers', reason='its models are what is converted')
+    from tests.test_checkpoints import hugging_face_models
+    return hugging_face_models
+
+
+CLASSIFIERS = ['VideoMAE classifier', 'TimeSformer', 'V-JEPA 2 classifier']
+
+
+@pytest.mark.parametrize(
+    'name', [*CLASSIFIERS, 'VideoMAE', 'CLIP', 'CLIP vision', 'V-JEPA 2'])
+def test_transformers_in_and_out(run, theirs, tmp_path, name):
+    """What is written opens there, nothing missing or left over, and is what
+    was read."""
+    classifies = name in CLASSIFIERS
+    model = theirs.save(name, tmp_path / 'theirs')
+    out = run('hf', 'theirs', 'ours.pth', '--check')
+    assert 'unexpected           0' in out and 'wrote ours.pth' in out
+    content = written(tmp_path, 'ours.pth')
+    names = content['meta'].get('dataset_meta')
+    assert names == (dict(classes=['cut', 'open', 'wash'])
+                     if classifies else None)
+    config = json.loads((tmp_path / 'theirs/config.json').read_text())
+    ours = our_config(config, classifies)
+    Config(dict(model=ours)).dump(str(tmp_path / 'ours.py'))
+    (tmp_path / 'classes.txt').write_text('cut\nopen\nwash\n')
+    weights = tmp_path / 'ours.pth'
+    if name == 'VideoMAE':  # which has no read-out norm
+        expert = MODELS.build(ours)
+        expert.load_state_dict(content['state_dict'], strict=False)
+        torch.save(expert.state_dict(), weights)
+    options = ['--classes', 'classes.txt'] if classifies else []
+    run('cast_mmaction', 'ours.pth', 'back', '--to', 'hf', '--config',
+        'ours.py', *options)
+    if name == 'CLIP':  # there is no text encoder here
+        model = model.vision_model
+    again, info = type(model).from_pretrained(
+        tmp_path / 'back', output_loading_info=True)
+    predictor = {k for k in info['missing_keys'] if 'predictor.' in k}
+    assert not info['unexpected_keys']
+    assert info['missing_keys'] <= predictor
+    assert not classifies or again.config.id2label[2] == 'wash'
+    for key, value in again.state_dict().items():
+        if 'predictor.' not in key:
+            assert torch.equal(value, model.state_dict()[key]), key
+
+
+def test_a_classifier_is_ready_with_the_names_of_its_classes(
+        theirs, tmp_path):
+    model = theirs.save('V-JEPA 2 classifier', tmp_path)
+    ours = from_pretrained(tmp_path)
+    assert ours.dataset_meta == dict(classes=['cut', 'open', 'wash'])
+    clip = torch.randn(1, 3, 6, 32, 32)
+    x, _ = ours.neck(ours.backbone(clip))
+    torch.testing.assert_close(
+        ours.cls_head(x), model(clip.transpose(1, 2)).logits,
+        rtol=1e-5, atol=1e-5)
+
+
+def test_an_expert_is_no_classifier(theirs, tmp_path):
+    theirs.save('V-JEPA 2', tmp_path)
+    with pytest.raises(ValueError, match='has no classifier'):
+        from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize('source', ['hf', 'videomae'])
+def test_transformers_for_an_expert_of_a_config(run, theirs, config, tmp_path,
+                                                source):
+    theirs.save('VideoMAE classifier', tmp_path / 'theirs')
+    out = run(source, 'theirs', 'out.pth', '--config', 'config.py')
+    assert 'wrote out.pth' in out
+    expert = MODELS.build(
+        dict(config['backbone']['temporal'], pretrained='out.pth'))
+    expert.init_weights()
+
+
+def test_a_lone_file_of_transformers_needs_a_config(run, theirs, tmp_path):
+    theirs.save('V-JEPA 2', tmp_path / 'theirs')
+    (tmp_path / 'theirs/model.safetensors').rename(
+        tmp_path / 'lone.safetensors')
+    assert 'no config.json beside it' in run('hf', 'lone.safetensors',
+                                             'out.pth')
+
+
+def test_cast_has_no_place_in_transformers(run, config, tmp_path):
+    torch.save(MODELS.build(config).state_dict(), tmp_path / 'ours.pth')
+    out = run('cast_mmaction', 'ours.pth', 'back', '--to', 'hf', '--config',
+              'config.py')
+    assert 'transformers has no CAST' in out
+    assert not (tmp_path / 'back').exists()
+
+
+def test_to_transformers_needs_a_config(run):
+    assert '--to hf needs --config' in run('cast_mmaction', 'a', 'b', '--to',
+                                           'hf')

@@ -2,14 +2,13 @@
 
 A list has lines ``path label``, the form that `VideoListDataset` reads.
 """
-import csv
-import json
 import os
 import os.path as osp
 import re
 from typing import Dict, List, NamedTuple, Optional
 
 from ..atomic_write import atomic_write
+from .list_files import quoted, read_json, read_table, whole_number
 
 VIDEO_SUFFIXES = ('.mp4', '.mkv', '.webm', '.avi', '.mov')
 # Kinetics clips are often called <youtube id>_<start>_<end>.
@@ -33,18 +32,17 @@ def read_kinetics(path: str, num_classes: int = 400) -> Dict[str, int]:
         ValueError: If columns are missing or the file does not name
             `num_classes` classes, which would shift the labels.
     """
-    with open(path, newline='', encoding='utf-8') as file:
-        rows = list(csv.DictReader(file))
-    for line, row in enumerate(rows, 2):
-        if not row.get('label') or not row.get('youtube_id'):
+    rows = read_table(path, 'label', 'youtube_id')
+    for line, row in rows:
+        if not row['label'] or not row['youtube_id']:
             raise ValueError(f'{path}, line {line}: label and youtube_id '
                              'are needed')
-    names = sorted({row['label'] for row in rows})
+    names = sorted({row['label'] for _, row in rows})
     if len(names) != num_classes:
         raise ValueError(f'{path} names {len(names)} classes instead of '
                          f'{num_classes}: labels are ranks among all classes')
     ranks = {name: rank for rank, name in enumerate(names)}
-    return {row['youtube_id']: ranks[row['label']] for row in rows}
+    return {row['youtube_id']: ranks[row['label']] for _, row in rows}
 
 
 def read_ssv2(path: str, labels_path: str) -> Dict[str, int]:
@@ -58,19 +56,33 @@ def read_ssv2(path: str, labels_path: str) -> Dict[str, int]:
         dict[str, int]: Video id -> label.
 
     Raises:
-        ValueError: If a template is not among the labels.
+        ValueError: If a template is not among the labels, or a file is not
+            of this form.
     """
-    with open(labels_path, encoding='utf-8') as file:
-        labels = {name: int(label) for name, label in json.load(file).items()}
-    with open(path, encoding='utf-8') as file:
-        rows = json.load(file)
+    content = read_json(labels_path)
+    if not isinstance(content, dict):
+        raise ValueError(f'{labels_path}: labels by template are needed, got '
+                         f'{quoted(content)}')
+    labels = {
+        template: whole_number(label, f'{labels_path}: {quoted(template)}')
+        for template, label in content.items()
+    }
+    rows = read_json(path)
+    if not isinstance(rows, list):
+        raise ValueError(f'{path}: a list of videos is needed, got '
+                         f'{quoted(rows)}')
     found = {}
-    for row in rows:
-        template = row['template'].replace('[', '').replace(']', '')
+    for number, row in enumerate(rows, 1):
+        row = row if isinstance(row, dict) else {}
+        name, template = row.get('id'), row.get('template')
+        if not isinstance(name, (str, int)) or not isinstance(template, str):
+            raise ValueError(f'{path}, video {number}: id and template are '
+                             'needed')
+        template = template.replace('[', '').replace(']', '')
         if template not in labels:
-            raise ValueError(f'{path}, video {row["id"]}: {template!r} is '
-                             f'not in {labels_path}')
-        found[str(row['id'])] = labels[template]
+            raise ValueError(f'{path}, video {quoted(name)}: '
+                             f'{quoted(template)} is not in {labels_path}')
+        found[str(name)] = labels[template]
     return found
 
 

@@ -1,8 +1,11 @@
 """The files of EPIC-KITCHENS-100 as they are published, read and checked."""
-import csv
-import math
+import re
 from typing import Dict, List, NamedTuple, Optional
 
+from .list_files import (named_cells, quoted, read_rows, read_table,
+                         whole_number)
+
+STAMP = re.compile(r'(\d{1,4}):(\d{1,2}):(\d{1,2}(\.\d*)?)', re.ASCII)
 TIME_COLUMNS = ('start_timestamp', 'stop_timestamp', 'start_frame',
                 'stop_frame')
 
@@ -30,11 +33,10 @@ def seconds(stamp: str) -> float:
     Raises:
         ValueError: If it is not of that form.
     """
-    hours, minutes, rest = stamp.split(':')
-    value = int(hours) * 3600 + int(minutes) * 60 + float(rest)
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f'{stamp!r} is not a time')
-    return value
+    parts = STAMP.fullmatch(stamp)
+    if parts is None:
+        raise ValueError(f'{quoted(stamp)} is not a time such as 00:01:02.50')
+    return int(parts[1]) * 3600 + int(parts[2]) * 60 + float(parts[3])
 
 
 def read_narrations(path: str, num_verbs: int,
@@ -52,14 +54,9 @@ def read_narrations(path: str, num_verbs: int,
     Raises:
         ValueError: For the first wrong row; it is named.
     """
-    with open(path, newline='', encoding='utf-8') as file:
-        rows = list(csv.reader(file))
-    if not rows:
-        raise ValueError(f'{path}: the file is empty')
-    if rows[0][0] == 'narration_id':
-        header, first = rows[0], 2
-    else:
-        header, first = ['narration_id', 'verb', 'noun'], 1
+    header, rows = ['narration_id', 'verb', 'noun'], read_rows(path)
+    if rows[0].cells[0] == 'narration_id':
+        (_, header), *rows = rows
     # Official files hold the names of verb and noun in `verb` and `noun`.
     official = 'verb_class' in header or 'video_id' in header
     columns = dict(verb='verb_class', noun='noun_class') if official else dict(
@@ -67,15 +64,11 @@ def read_narrations(path: str, num_verbs: int,
     classes = dict(verb=num_verbs, noun=num_nouns)
 
     narrations: Dict[str, Narration] = {}
-    for line, row in enumerate(rows[first - 1:], first):
-        if not row:
-            continue
-        where = f'{path}, line {line} ({row[0]})'
-        if len(row) != len(header):
-            raise ValueError(f'{where}: {len(row)} columns, expected '
-                             f'{len(header)}: {", ".join(header)}')
-        named = dict(zip(header, row))
-        if row[0] in narrations:
+    for row in rows:
+        named = named_cells(path, header, row)
+        name = row.cells[0]
+        where = f'{path}, line {row.line} ({quoted(name)})'
+        if name in narrations:
             raise ValueError(f'{where}: the narration is there twice')
         labels = {}
         for task, column in columns.items():
@@ -86,11 +79,10 @@ def read_narrations(path: str, num_verbs: int,
         if (labels['verb'] is None) != (labels['noun'] is None):
             raise ValueError(f'{where}: verb and noun come together')
         times = _times(named, where) if official else {}
-        video_id = named.get('video_id', row[0].rpartition('_')[0])
-        narrations[row[0]] = Narration(
-            narration_id=row[0],
-            participant_id=named.get('participant_id',
-                                     row[0].split('_')[0]),
+        video_id = named.get('video_id', name.rpartition('_')[0])
+        narrations[name] = Narration(
+            narration_id=name,
+            participant_id=named.get('participant_id', name.split('_')[0]),
             video_id=video_id,
             **labels,
             **times)
@@ -100,11 +92,10 @@ def read_narrations(path: str, num_verbs: int,
 
 
 def _label(text: str, num_classes: int, where: str) -> int:
-    if not text.isdecimal():
-        raise ValueError(f'{where}={text!r} is not a class number')
-    if int(text) >= num_classes:
+    number = whole_number(text, where)
+    if number >= num_classes:
         raise ValueError(f'{where}={text} is not one of {num_classes} classes')
-    return int(text)
+    return number
 
 
 def _times(named: Dict[str, str], where: str) -> Dict[str, float]:
@@ -114,11 +105,11 @@ def _times(named: Dict[str, str], where: str) -> Dict[str, float]:
     try:
         times = dict(
             start_time=seconds(named['start_timestamp']),
-            stop_time=seconds(named['stop_timestamp']),
-            start_frame=int(named['start_frame']),
-            stop_frame=int(named['stop_frame']))
+            stop_time=seconds(named['stop_timestamp']))
     except ValueError as error:
-        raise ValueError(f'{where}: a wrong time or frame ({error})')
+        raise ValueError(f'{where}: {error}') from error
+    for name in ('start_frame', 'stop_frame'):
+        times[name] = whole_number(named[name], f'{where}: {name}')
     for unit in ('time', 'frame'):
         start, stop = times[f'start_{unit}'], times[f'stop_{unit}']
         if stop < start or (unit == 'time' and stop == start):
@@ -136,15 +127,14 @@ def read_classes(path: str) -> Dict[str, List[str]]:
     Raises:
         ValueError: If the numbers are not 0, 1, 2, ...
     """
-    with open(path, newline='', encoding='utf-8') as file:
-        rows = list(csv.DictReader(file))
-    for number, row in enumerate(rows):
-        if row.get('id') != str(number):
-            raise ValueError(f'{path}, line {number + 2}: expected class '
-                             f'{number}, got {row.get("id")}')
+    rows = read_table(path, 'id', 'key', 'category')
+    for number, (line, row) in enumerate(rows):
+        if row['id'] != str(number):
+            raise ValueError(f'{path}, line {line}: expected class {number}, '
+                             f'got {quoted(row["id"])}')
     return dict(
-        names=[row['key'] for row in rows],
-        categories=[row['category'] for row in rows])
+        names=[row['key'] for _, row in rows],
+        categories=[row['category'] for _, row in rows])
 
 
 def read_column(path: str, column: str) -> List[str]:
@@ -153,9 +143,8 @@ def read_column(path: str, column: str) -> List[str]:
     Raises:
         ValueError: If the column is called otherwise.
     """
-    with open(path, newline='', encoding='utf-8') as file:
-        reader = csv.DictReader(file)
-        if reader.fieldnames != [column]:
-            raise ValueError(f'{path}: expected the one column {column!r}, '
-                             f'got {reader.fieldnames}')
-        return [row[column] for row in reader]
+    (_, header), *rows = read_rows(path)
+    if header != [column]:
+        raise ValueError(f'{path}: expected the one column {column!r}, got '
+                         f'{quoted(header)}')
+    return [named_cells(path, header, row)[column] for row in rows]

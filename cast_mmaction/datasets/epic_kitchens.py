@@ -7,6 +7,7 @@ from mmaction.datasets import BaseActionDataset
 from mmaction.registry import DATASETS
 from .epic_annotations import (Narration, read_classes, read_column,
                                read_narrations)
+from .list_files import whole_number
 from .unreadable import SteadyReading
 
 # Where the published archives put things, below the folder of data_prefix.
@@ -114,13 +115,14 @@ class EpicKitchensDataset(SteadyReading, BaseActionDataset):
                     f'{", ".join([*counts, *COLUMNS])}')
         for key in ('tail_verbs', 'tail_nouns'):
             if key in meta:
-                meta[key] = [int(number) for number in meta[key]]
+                meta[key] = [
+                    whole_number(number, f'{files[key]}: a class')
+                    for number in meta[key]
+                ]
         return meta
 
     def load_data_list(self) -> List[Dict]:
         """Read and check the rows, and that their videos are there."""
-        if not osp.exists(self.ann_file):
-            raise FileNotFoundError(f'{self.ann_file}: there is no such file')
         narrations = read_narrations(self.ann_file, self.num_verbs,
                                      self.num_nouns)
         data_list = [self._sample(narration) for narration in narrations]

@@ -5,6 +5,7 @@ from typing import Callable, Dict, List, Optional, Union
 from mmaction.datasets import VideoDataset
 from mmaction.registry import DATASETS
 from ..class_names import read_class_names
+from .list_files import quoted, read_lines, whole_number
 from .unreadable import SteadyReading, probe_files
 
 
@@ -57,16 +58,13 @@ class VideoListDataset(SteadyReading, VideoDataset):
 
     def load_data_list(self) -> List[Dict]:
         """Read and check the list."""
-        if not osp.exists(self.ann_file):
-            raise FileNotFoundError(f'{self.ann_file}: there is no such list')
         folder = self.data_prefix['video'] or ''
         data_list = []
-        with open(self.ann_file, encoding='utf-8') as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    name, label = self._parse(line.strip(), number)
-                    data_list.append(
-                        dict(filename=osp.join(folder, name), label=label))
+        for number, line in read_lines(self.ann_file):
+            if line.strip():
+                name, label = self._parse(line.strip(), number)
+                data_list.append(
+                    dict(filename=osp.join(folder, name), label=label))
         if not data_list:
             raise ValueError(f'{self.ann_file}: the list is empty')
         probe_files([data['filename'] for data in data_list], self.ann_file)
@@ -74,11 +72,11 @@ class VideoListDataset(SteadyReading, VideoDataset):
 
     def _parse(self, line: str, number: int) -> tuple:
         name, _, label = line.rpartition(self.delimiter)
-        where = f'{self.ann_file}, line {number} ({line!r})'
-        if not name or not label.isdecimal():
-            raise ValueError(f'{where}: not of the form "path label" with a '
-                             'label from 0')
-        if self.num_classes is not None and int(label) >= self.num_classes:
+        where = f'{self.ann_file}, line {number} ({quoted(line)})'
+        if not name.strip():
+            raise ValueError(f'{where}: not of the form "path label"')
+        label = whole_number(label, f'{where}: label')
+        if self.num_classes is not None and label >= self.num_classes:
             raise ValueError(f'{where}: label {label} with num_classes='
                              f'{self.num_classes}')
-        return name.strip(), int(label)
+        return name.strip(), label

@@ -49,7 +49,7 @@ def test_unknown_template_is_named(tmp_path):
     labels.write_text(json.dumps({'Holding something': '0'}))
     rows.write_text(
         json.dumps([dict(id='7', template='Eating [something]')]))
-    with pytest.raises(ValueError, match='video 7: .Eating something'):
+    with pytest.raises(ValueError, match="video '7': 'Eating something'"):
         read_ssv2(str(rows), str(labels))
 
 

@@ -170,14 +170,14 @@ def edited(**changes):
 
 
 @pytest.mark.parametrize('lines, message', [
-    ([edited(verb_class='97')], 'line 2 .P01_11_0.*verb_class=97.*97'),
+    ([edited(verb_class='97')], 'line 2 ..P01_11_0.*verb_class=97.*97'),
     ([edited(noun_class='300')], 'P01_11_0.*noun_class=300'),
     ([edited(verb_class='take')], "P01_11_0.*verb_class='take'"),
     ([edited(stop_timestamp='00:00:00.00')], 'P01_11_0.*before the start'),
     ([edited(start_frame='60')], 'P01_11_0.*stop frame 53'),
-    ([edited(start_timestamp='soon')], 'P01_11_0.*wrong time'),
-    ([TAKE, OPEN, TAKE], 'line 4 .P01_11_0.*twice'),
-    ([TAKE, 'P01_11_7,P01'], 'line 3 .P01_11_7.*2 columns, expected 15'),
+    ([edited(start_timestamp='soon')], 'P01_11_0.*is not a time'),
+    ([TAKE, OPEN, TAKE], 'line 4 ..P01_11_0.*twice'),
+    ([TAKE, 'P01_11_7,P01'], 'line 3 ..P01_11_7.*2 columns, expected 15'),
     ([], 'no rows'),
 ])
 def test_bad_row_is_named(epic, lines, message):

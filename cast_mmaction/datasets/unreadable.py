@@ -103,17 +103,41 @@ def probe_files(paths: Sequence[str], ann_file: str) -> None:
             f'such as {probes[0]}. Does data_prefix name their folder?')
 
 
+class TooManyUnreadable(RuntimeError):
+    """So much of the data cannot be read that a training means little."""
+
+
 @HOOKS.register_module()
 class UnreadableVideoHook(Hook):
     """Count the unreadable videos of all processes and list them.
 
     After every epoch the number is logged and
-    ``<work_dir>/unreadable_videos.txt`` is written: how often, and why.
+    ``<work_dir>/unreadable_videos.txt`` is written: how often, and why. A
+    training that would go on with too few of its videos is stopped.
+
+    Args:
+        max_share (float): The largest share of an epoch's training samples
+            that may be replaced. It is looked at every 100 batches and at
+            the end of the epoch. Defaults to 0.1.
+
+    Raises:
+        ValueError: If `max_share` is no share.
+        TooManyUnreadable: On all processes, when the list is written.
     """
     file_name = 'unreadable_videos.txt'
+    interval = 100  # batches: a failing disk should not cost an epoch
 
-    def __init__(self) -> None:
+    def __init__(self, max_share: float = 0.1) -> None:
+        if not 0 <= max_share <= 1:
+            raise ValueError('UnreadableVideoHook: max_share is from 0 to 1, '
+                             f'got {max_share}')
+        self.max_share = max_share
         self.reasons: Counter = Counter()
+        self._replaced = 0  # samples of this epoch, on this process
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Count from 0."""
+        self._replaced = 0
 
     def _collect(self, data_batch: Optional[dict]) -> None:
         for sample in (data_batch or {}).get('data_samples', []):
@@ -128,6 +152,10 @@ class UnreadableVideoHook(Hook):
                          outputs: Optional[dict] = None) -> None:
         """Note the replaced samples of a batch."""
         self._collect(data_batch)
+        self._replaced += sum('replaces' in sample for sample in
+                              (data_batch or {}).get('data_samples', []))
+        if (batch_idx + 1) % self.interval == 0:
+            self._judge(runner)
 
     def after_val_iter(self,
                        runner: Runner,
@@ -146,7 +174,8 @@ class UnreadableVideoHook(Hook):
         self._collect(data_batch)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Report."""
+        """Report, and stop if it was too much."""
+        self._judge(runner)
         self._report(runner)
 
     def after_val_epoch(self,
@@ -160,6 +189,21 @@ class UnreadableVideoHook(Hook):
                          metrics: Optional[Dict[str, float]] = None) -> None:
         """Report."""
         self._report(runner)
+
+    def _judge(self, runner: Runner) -> None:
+        """Stop all processes if too much of the epoch was replaced."""
+        replaced = sum(all_gather_object(self._replaced))
+        samples = len(runner.train_dataloader.dataset)
+        if replaced <= self.max_share * samples:
+            return
+        self._report(runner)
+        raise TooManyUnreadable(
+            f'{replaced} of the {samples} samples of epoch {runner.epoch + 1} '
+            'had to be replaced so far, more than max_share='
+            f'{self.max_share:g} allows. The videos are listed in '
+            f'{osp.join(runner.work_dir, self.file_name)}; tools/data/'
+            'check_videos.py finds all of them. To go on all the same, raise '
+            'default_hooks.unreadable_videos.max_share')
 
     def _report(self, runner: Runner) -> None:
         parts: List[Counter] = all_gather_object(self.reasons)

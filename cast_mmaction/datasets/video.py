@@ -5,7 +5,11 @@ A reader is made for a whole video or for a segment of it, has a length
 segment. Everything that is wrong with a file ends in `UnreadableVideo`, which
 names it. A damaged frame is never replaced by its neighbour.
 """
+import errno
+import os
 import os.path as osp
+import re
+import stat
 from bisect import bisect_left, bisect_right
 from itertools import groupby
 from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
@@ -15,6 +19,12 @@ import numpy as np
 
 # Seconds that a stop stamp may lie behind the last frame.
 PAST_END_TOLERANCE = 0.5
+# 8K has 33 million pixels; what claims more is damaged and fills the memory.
+MAX_PIXELS = 2**26
+# The machine's trouble, which must not be taken for the file's.
+TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
+# '[15:56:47] /github/workspace/src/video/video_reader.cc:731: '
+PLACE_IN_DECORD = re.compile(r'\[[\d:]+\] \S+:\d+: ')
 
 
 class UnreadableVideo(RuntimeError):
@@ -35,6 +45,23 @@ class Packet(NamedTuple):
     dts: int
     is_key: bool
     is_shown: bool
+
+
+def check_is_file(path: str) -> None:
+    """Make sure that a path can be opened without waiting for anybody.
+
+    FFmpeg gets it as an absolute one: it would take ``concat:a|b`` for two.
+
+    Raises:
+        UnreadableVideo: If there is nothing, or a pipe, socket or device.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, 'strerror', None) or error
+        raise UnreadableVideo(path, f'cannot be opened ({reason})') from error
+    if not stat.S_ISREG(mode):
+        raise UnreadableVideo(path, 'is not a file')
 
 
 def segment_of(path: str, times: Sequence[float], end: float, start: float,
@@ -89,13 +116,22 @@ class PyAVReader:
         import av
         self.path = path
         self._av = av
+        check_is_file(path)
         try:
-            self._container = av.open(path)
+            # Titles come in any encoding, and nothing here reads them.
+            self._container = av.open(
+                osp.abspath(path), metadata_errors='replace')
         except (av.FFmpegError, OSError) as error:
-            raise UnreadableVideo(path, f'cannot be opened ({error.strerror})')
+            if error.errno in TOO_MANY_OPEN:
+                raise
+            raise UnreadableVideo(
+                path, f'cannot be opened ({error.strerror})') from error
         if not self._container.streams.video:
             raise UnreadableVideo(path, 'has no video stream')
         self._stream = self._container.streams.video[0]
+        if self._stream.codec_context is None:
+            raise UnreadableVideo(path, 'has an unknown codec')
+        self._stream.codec_context.options = dict(max_pixels=str(MAX_PIXELS))
         self._stream.thread_type = 'NONE'
         self._stream.thread_count = 1
         self.fps = float(self._stream.average_rate or 30)
@@ -127,8 +163,8 @@ class PyAVReader:
             try:
                 frames = self._decode(wanted)
             except self._av.FFmpegError as error:
-                raise UnreadableVideo(self.path,
-                                      f'is damaged ({error.strerror})')
+                raise UnreadableVideo(
+                    self.path, f'is damaged ({error.strerror})') from error
         for index, pts in zip(indices, wanted):
             if pts not in frames:
                 raise UnreadableVideo(
@@ -163,7 +199,8 @@ class PyAVReader:
                     Packet(pts, packet.dts, packet.is_keyframe,
                            not packet.is_discard))
         except self._av.FFmpegError as error:
-            raise UnreadableVideo(self.path, f'is damaged ({error.strerror})')
+            raise UnreadableVideo(
+                self.path, f'is damaged ({error.strerror})') from error
         if start is None and len(packets) < stream.frames:
             raise UnreadableVideo(
                 self.path, f'is cut short: it announces {stream.frames} '
@@ -228,16 +265,19 @@ class DecordReader:
                  start: Optional[float] = None,
                  stop: Optional[float] = None) -> None:
         import decord
+        from decord._ffi.base import DECORDLimitReachedError
         self.path = path
-        self._errors = (decord.DECORDError, RuntimeError, IndexError)
+        self._errors = (decord.DECORDError, DECORDLimitReachedError,
+                        RuntimeError, IndexError)
+        check_is_file(path)
         try:
             # Any frame that decord made up from a neighbour is an error.
             self._reader = decord.VideoReader(
-                path, num_threads=1, fault_tol=1e-6)
+                osp.abspath(path), num_threads=1, fault_tol=1e-6)
             shown = self._reader.get_frame_timestamp(
                 range(len(self._reader)))
         except self._errors as error:
-            raise UnreadableVideo(path, self._explain(error))
+            raise UnreadableVideo(path, self._explain(error)) from error
         if len(shown) == 0:
             raise UnreadableVideo(path, 'has no frames')
         if shown[0, 0] < 0:
@@ -262,13 +302,15 @@ class DecordReader:
             frames = reader.get_batch(
                 [self._first + index for index in indices]).asnumpy()
         except self._errors as error:
-            raise UnreadableVideo(self.path, self._explain(error))
+            raise UnreadableVideo(self.path,
+                                  self._explain(error)) from error
         return list(frames)
 
     @staticmethod
     def _explain(error: Exception) -> str:
         """decord's message without its stack of addresses."""
         message = str(error).strip().split('\n')[0]
+        message = PLACE_IN_DECORD.sub('', message)[:200]
         return (f'decord cannot read it ({message}); '
                 "decoder='pyav' reads more formats")
 
@@ -291,7 +333,7 @@ class FrameFolder:
         self._length = last - first + 1
         for number in (first, last):
             name = template.format(number)
-            if not osp.exists(osp.join(path, name)):
+            if not osp.isfile(osp.join(path, name)):
                 raise UnreadableVideo(
                     path, f'has no {name}, but the segment is frames '
                     f'{first} to {last}')
@@ -304,7 +346,13 @@ class FrameFolder:
         frames = []
         for index in indices:
             name = self._template.format(self._first + index)
-            image = cv2.imread(osp.join(self.path, name), cv2.IMREAD_COLOR)
+            place = osp.join(self.path, name)
+            check_is_file(place)
+            try:
+                image = cv2.imread(place, cv2.IMREAD_COLOR)
+            except cv2.error as error:  # a size beyond all sizes
+                raise UnreadableVideo(
+                    self.path, f'cannot read {name} ({error.err})') from error
             if image is None:
                 raise UnreadableVideo(self.path, f'cannot read {name}')
             frames.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))

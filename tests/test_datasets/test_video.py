@@ -1,12 +1,21 @@
+import os
 import pickle
+import resource
+import shutil
+import socket
+import struct
+import zlib
 
 import cv2
+import decord
 import numpy as np
 import pytest
 
+from cast_mmaction.datasets import video
 from cast_mmaction.datasets.loading import VideoDecode, VideoInit
 from cast_mmaction.datasets.video import (READERS, FrameFolder, PyAVReader,
                                           UnreadableVideo)
+from tests.faults.videos import write_video
 
 # Frames and size of the unusual files that both decoders read.
 READABLE = {
@@ -155,6 +164,126 @@ def test_pipeline_steps_open_once_and_share_frames(shared, decoder):
         np.testing.assert_array_equal(image, everything[index])
     with pytest.raises(ValueError):
         results['imgs'][0][:] = 0
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    """A whole video that needs no file of others."""
+    path = tmp_path_factory.mktemp('made') / 'whole.mp4'
+    write_video(path, 'mpeg4', 'yuv420p', {})
+    return path
+
+
+@pytest.mark.parametrize('decoder', READERS)
+def test_a_title_in_another_encoding_is_no_fault(made, tmp_path, decoder):
+    path = tmp_path / 'latin-1.mp4'
+    path.write_bytes(made.read_bytes().replace(b'moving', b'm\xe9ving'))
+    assert b'\xe9' in path.read_bytes()
+    np.testing.assert_array_equal(
+        read_all(READERS[decoder](str(path))),
+        read_all(READERS[decoder](str(made))))
+
+
+@pytest.mark.parametrize('decoder', READERS)
+def test_unknown_codec_is_named(tmp_path, decoder):
+    path = tmp_path / 'strange.mkv'
+    write_video(path, 'mpeg4', 'yuv420p', {})
+    path.write_bytes(path.read_bytes().replace(b'V_MPEG4', b'V_ODDLY'))
+    reason = dict(pyav='has an unknown codec', decord='decord cannot')[decoder]
+    with pytest.raises(UnreadableVideo, match=f'strange.mkv: {reason}'):
+        READERS[decoder](str(path))
+
+
+def test_a_size_beyond_all_sizes(made, monkeypatch):
+    monkeypatch.setattr(video, 'MAX_PIXELS', 64 * 48 - 1)
+    with pytest.raises(UnreadableVideo, match='whole.mp4'):
+        read_all(PyAVReader(str(made)))
+
+
+def test_decord_finds_too_many_damaged_frames(made, monkeypatch):
+    reader = READERS['decord'](str(made))
+
+    class Worn:
+
+        def get_batch(self, indices):
+            raise decord.DECORDLimitReachedError(
+                '[15:53:19] /src/video/video_reader.cc:731: too many frames')
+
+    monkeypatch.setattr(reader, '_reader', Worn())
+    with pytest.raises(UnreadableVideo) as caught:
+        reader.read([0])
+    assert 'whole.mp4: decord cannot read it (too many' in str(caught.value)
+
+
+@pytest.fixture
+def no_file(tmp_path):
+    """What stands in a folder of videos and is none."""
+    os.mkfifo(tmp_path / 'pipe')
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / 'socket'))
+    (tmp_path / 'zero').symlink_to('/dev/zero')
+    (tmp_path / 'folder').mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('name', ['pipe', 'socket', 'zero', 'folder'])
+def test_pipes_sockets_and_devices_are_not_opened(no_file, name, decoder):
+    with pytest.raises(UnreadableVideo, match=f'{name}: is not a file'):
+        READERS[decoder](str(no_file / name))
+
+
+def test_images_that_are_no_files(no_file):
+    with pytest.raises(UnreadableVideo, match='has no pipe'):
+        FrameFolder(str(no_file), 'pipe', 1, 1)
+
+
+@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('name', ['a\0b', 'x' * 5000, 'http://host/a.mp4'])
+def test_names_that_no_file_has(name, decoder):
+    with pytest.raises(UnreadableVideo, match='cannot be opened'):
+        READERS[decoder](name)
+
+
+@pytest.mark.parametrize('decoder', READERS)
+def test_a_name_is_no_address(made, tmp_path, monkeypatch, decoder):
+    """FFmpeg would join the files of `concat:a|b`."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(made, 'concat:a|b')
+    assert len(READERS[decoder]('concat:a|b')) == 12
+
+
+def test_too_many_open_files_are_not_the_fault_of_the_video(made):
+    former = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE,
+                       (len(os.listdir('/proc/self/fd')), former[1]))
+    opened = []
+    try:
+        with pytest.raises(OSError, match='Too many open files'):
+            while True:
+                opened.append(open(os.devnull))
+        with pytest.raises(OSError, match='Too many open files') as caught:
+            PyAVReader(str(made))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, former)
+        for file in opened:
+            file.close()
+    assert not isinstance(caught.value, UnreadableVideo)
+
+
+def test_an_image_of_a_size_beyond_all_sizes(frame_dir):
+
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack(
+            '>I', zlib.crc32(kind + data))
+
+    name = 'frame_0000000001.png'
+    (frame_dir / name).write_bytes(
+        b'\x89PNG\r\n\x1a\n' +
+        chunk(b'IHDR', struct.pack('>IIBBBBB', 60000, 60000, 8, 2, 0, 0, 0)) +
+        chunk(b'IDAT', zlib.compress(bytes(1000))) + chunk(b'IEND', b''))
+    with pytest.raises(UnreadableVideo, match=f'cannot read {name}'):
+        FrameFolder(str(frame_dir), 'frame_{:010d}.png', 1, 1).read([0])
 
 
 def test_unknown_decoder():

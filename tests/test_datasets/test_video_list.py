@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from cast_mmaction.datasets import (EpochSampler, UnreadableVideoHook,
                                     VideoListDataset)
+from cast_mmaction.datasets.unreadable import TooManyUnreadable
 
 PIPELINE = [
     dict(type='VideoInit'),
@@ -157,11 +158,53 @@ def test_testing_marks_unreadable_videos(videos):
     assert 'unreadable' not in dataset[0]['data_samples']
 
 
+def runner_of(root, samples=10):
+    return SimpleNamespace(
+        epoch=2,
+        work_dir=str(root),
+        train_dataloader=SimpleNamespace(dataset=range(samples)),
+        logger=MMLogger.get_current_instance())
+
+
+@pytest.mark.parametrize('batches, stopped_after', [(10, 10), (300, 200)])
+def test_too_much_unreadable_stops_a_training(tmp_path, batches,
+                                              stopped_after):
+    """Three of ten are replaced; at most a quarter of the epoch may be."""
+    hook = UnreadableVideoHook(max_share=0.25)
+    runner = runner_of(tmp_path, samples=batches * 2)
+    batch = dict(data_samples=[dict(), dict()])
+    worse = dict(data_samples=[dict(replaces=['a.mp4: is damaged']), dict()])
+    for _ in range(2):  # an earlier epoch does not count
+        hook.before_train_epoch(runner)
+        for place in range(batches // 2):
+            hook.after_train_iter(runner, place, worse)
+    (tmp_path / hook.file_name).unlink(missing_ok=True)
+    hook.before_train_epoch(runner)
+    with pytest.raises(TooManyUnreadable, match='epoch 3 .*max_share=0.25'):
+        for done in range(1, batches + 1):
+            hook.after_train_iter(runner, done - 1,
+                                  batch if done % 10 < 2 else worse)
+        hook.after_train_epoch(runner)
+    assert done == stopped_after
+    assert 'a.mp4: is damaged' in (tmp_path / hook.file_name).read_text()
+
+
+def test_a_share_that_is_allowed(tmp_path):
+    hook = UnreadableVideoHook(max_share=0.5)
+    runner = runner_of(tmp_path, samples=200)
+    for place in range(100):
+        hook.after_train_iter(
+            runner, place,
+            dict(data_samples=[dict(replaces=['a.mp4: is damaged']), {}]))
+    hook.after_train_epoch(runner)
+    with pytest.raises(ValueError, match='from 0 to 1, got 10'):
+        UnreadableVideoHook(max_share=10)
+
+
 def test_hook_lists_what_was_unreadable(videos):
     damage(videos, 'diving_170.mp4')
     hook = UnreadableVideoHook()
-    runner = SimpleNamespace(
-        work_dir=str(videos), logger=MMLogger.get_current_instance())
+    runner = runner_of(videos)
     training = pseudo_collate([dataset_of(videos)[i] for i in (1, 2)])
     testing = pseudo_collate(
         [dataset_of(videos, test_mode=True)[i] for i in (0, 1)])

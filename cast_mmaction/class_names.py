@@ -9,6 +9,8 @@ import os.path as osp
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
+from .list_files import read_lines
+
 SHIPPED = Path(__file__).parent / 'datasets' / 'classes'
 # The key in metainfo by task; 'label' is the one task of most data sets.
 KEYS = dict(label='classes', verb='verb_classes', noun='noun_classes')
@@ -40,11 +42,7 @@ def read_class_names(source: str,
         shipped = ', '.join(sorted(file.stem for file in SHIPPED.iterdir()))
         raise FileNotFoundError(f'{source}: there is no such file of class '
                                 f'names; shipped lists: {shipped}')
-    try:
-        lines = path.read_text(encoding='utf-8-sig').splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{source}: not text in UTF-8 ({error})') from None
-    names = [line.strip() for line in lines]
+    names = [line.strip() for _, line in read_lines(str(path))]
     while names and not names[-1]:
         names.pop()
     if not names or '' in names:

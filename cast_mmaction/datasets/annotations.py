@@ -8,7 +8,7 @@ import re
 from typing import Dict, List, NamedTuple, Optional
 
 from ..atomic_write import atomic_write
-from .list_files import quoted, read_json, read_table, whole_number
+from ..list_files import quoted, read_json, read_table, whole_number
 
 VIDEO_SUFFIXES = ('.mp4', '.mkv', '.webm', '.avi', '.mov')
 # Kinetics clips are often called <youtube id>_<start>_<end>.

@@ -2,8 +2,8 @@
 import re
 from typing import Dict, List, NamedTuple, Optional
 
-from .list_files import (named_cells, quoted, read_rows, read_table,
-                         whole_number)
+from ..list_files import (named_cells, quoted, read_rows, read_table,
+                          whole_number)
 
 STAMP = re.compile(r'(\d{1,4}):(\d{1,2}):(\d{1,2}(\.\d*)?)', re.ASCII)
 TIME_COLUMNS = ('start_timestamp', 'stop_timestamp', 'start_frame',

@@ -5,9 +5,9 @@ from typing import Any, Callable, Dict, List, Optional, Union
 
 from mmaction.datasets import BaseActionDataset
 from mmaction.registry import DATASETS
+from ..list_files import whole_number
 from .epic_annotations import (Narration, read_classes, read_column,
                                read_narrations)
-from .list_files import whole_number
 from .unreadable import SteadyReading
 
 # Where the published archives put things, below the folder of data_prefix.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..atomic_write import atomic_write
+from ..list_files import named_cells, quoted, read_rows
 from .annotations import VIDEO_SUFFIXES, write_list
 
 TASKS = {1: ('label', ), 2: ('verb', 'noun')}
@@ -79,38 +80,31 @@ def clips_of_csv(path: str, videos: Optional[str] = None) -> Found:
             there twice, or none of the files is a video.
     """
     folder = videos or osp.dirname(path) or '.'
-    try:
-        with open(path, newline='', encoding='utf-8-sig') as file:
-            reader = csv.DictReader(file, strict=True)
-            rows = list(reader)
-            columns = [name.strip() for name in reader.fieldnames or ()]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f'{path}: no CSV in UTF-8 ({error})') from None
+    (_, header), *rows = read_rows(path)
+    columns = [name.strip() for name in header]
     tasks = next((tasks for tasks in TASKS.values()
                   if {'file', *tasks} <= set(columns)), None)
     if tasks is None:
-        raise ValueError(f'{path}: the columns are {", ".join(columns)}; '
+        raise ValueError(f'{path}: the columns are {quoted(", ".join(columns))}; '
                          'expected file,label or file,verb,noun')
     clips, passed_over, seen = [], [], set()
-    for line, row in enumerate(rows, 2):
-        where = f'{path}, line {line}'
-        row = {(key or '').strip(): value for key, value in row.items()}
-        if '' in row:
-            raise ValueError(f'{where}: more than {len(columns)} columns')
-        values = [(row[name] or '').strip() for name in ('file', *tasks)]
-        split = (row.get('split') or '').strip()
+    for row in rows:
+        where = f'{path}, line {row.line}'
+        cells = named_cells(path, columns, row)
+        values = [cells[name].strip() for name in ('file', *tasks)]
+        split = cells.get('split', '').strip()
         if not all(values):
             raise ValueError(f'{where}: an empty {", ".join(tasks)} or file')
         if split and split not in SPLITS:
-            raise ValueError(f'{where}: split is {split!r}, neither train '
+            raise ValueError(f'{where}: split is {quoted(split)}, neither train '
                              'nor val')
         name, *labels = values
         if name in seen:
-            raise ValueError(f'{where}: {name} is there twice')
+            raise ValueError(f'{where}: {quoted(name)} is there twice')
         seen.add(name)
         reason = _unfit(osp.join(folder, name))
         if reason:
-            passed_over.append(f'{name} (line {line}): {reason}')
+            passed_over.append(f'{name} (line {row.line}): {reason}')
         else:
             clips.append(Clip(name, tuple(labels), split))
     if not clips:

@@ -5,7 +5,7 @@ from typing import Callable, Dict, List, Optional, Union
 from mmaction.datasets import VideoDataset
 from mmaction.registry import DATASETS
 from ..class_names import read_class_names
-from .list_files import quoted, read_lines, whole_number
+from ..list_files import quoted, read_lines, whole_number
 from .unreadable import SteadyReading, probe_files
 
 

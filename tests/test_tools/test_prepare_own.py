@@ -171,15 +171,16 @@ def beside(videos, tmp_path):
     (empty_folder, 'empty: no video in any folder of it'),
     (single_clip, "only one clip of 'rare': a class needs at least two"),
     (beside, 'lost.mp4: lies beside the classes'),
-    (table_of('path,label\n'), 'the columns are path, label; expected'),
-    (table_of('file,label\nwave/0 a.mp4\n'), 'line 2: an empty label'),
-    (table_of('file,label\nwave/0 a.mp4,a,b\n'), 'line 2: more than 2'),
+    (table_of('path,label\n'), "the columns are 'path, label'; expected"),
+    (table_of('file,label\nwave/0 a.mp4\n'), 'line 2 .*: 1 columns, expected 2'),
+    (table_of('file,label\nwave/0 a.mp4,\n'), 'line 2: an empty label'),
+    (table_of('file,label\nwave/0 a.mp4,a,b\n'), 'line 2 .*: 3 columns, expected 2'),
     (table_of('file,label\nwave/0 a.mp4,a\nwave/0 a.mp4,b\n'),
-     'line 3: wave/0 a.mp4 is there twice'),
+     'line 3: .wave/0 a.mp4. is there twice'),
     (table_of('file,label\nabsent.mp4,a\n'), 'line 2\\): there is no such'),
     (table_of('file,label,split\nwave/0 a.mp4,a,test\n'),
      "split is 'test', neither train nor val"),
-    (table_of('file,label\n"wave/0 a.mp4,a\n'), 'no CSV in UTF-8'),
+    (table_of('file,label\n"wave/0 a.mp4,a\n'), 'line 2: broken CSV'),
 ])
 def test_bad_input(run, videos, tmp_path, make, message):
     text = run(*make(videos, tmp_path), '--out', tmp_path / 'out')

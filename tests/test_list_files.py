@@ -7,7 +7,7 @@ from cast_mmaction.datasets import VideoListDataset
 from cast_mmaction.datasets.annotations import read_kinetics, read_ssv2
 from cast_mmaction.datasets.epic_annotations import (read_classes, read_column,
                                                      read_narrations, seconds)
-from cast_mmaction.datasets.list_files import (MAX_LINE, read_json, read_lines,
+from cast_mmaction.list_files import (MAX_LINE, read_json, read_lines,
                                                read_rows, read_table,
                                                whole_number)
 

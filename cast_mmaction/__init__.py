@@ -20,9 +20,12 @@ from . import engine  # noqa: E402
 from . import evaluation  # noqa: E402
 from . import models  # noqa: E402
 from . import visualization  # noqa: E402
+from . import prediction  # noqa: E402
 from .hub import from_pretrained  # noqa: E402
+from .prediction import predict  # noqa: E402
 
 __all__ = [
     '__version__', 'checkpoints', 'compat', 'datasets', 'engine',
-    'evaluation', 'from_pretrained', 'host', 'models', 'visualization'
+    'evaluation', 'from_pretrained', 'host', 'models', 'predict', 'prediction',
+    'visualization'
 ]

@@ -23,6 +23,11 @@ def parse_args() -> argparse.Namespace:
         help='go on from this checkpoint; without a value, from the last one '
         'in the work dir, if there is one')
     parser.add_argument(
+        '--finetune',
+        metavar='CHECKPOINT',
+        help='start from all its weights but the classifier; a later '
+        '--resume goes on with what has been trained since')
+    parser.add_argument(
         '--amp', action='store_true', help='mixed precision (on a GPU)')
     parser.add_argument(
         '--no-validate',
@@ -74,6 +79,14 @@ def build_config(args: argparse.Namespace) -> Config:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.finetune:
+        if not Path(args.finetune).is_file():
+            raise ValueError(f'--finetune {args.finetune}: there is no such '
+                             'file')
+        cfg.custom_hooks = [
+            *cfg.get('custom_hooks', []),
+            dict(type='FinetuneHook', checkpoint=args.finetune)
+        ]
     if args.auto_scale_lr:
         if 'auto_scale_lr' not in cfg:
             raise ValueError('--auto-scale-lr needs '

@@ -1,6 +1,7 @@
 """Optimizer groups, loops and hooks: what MMAction2's runner is given."""
 from ..atomic_write import atomic_write
 from .checkpoint_hook import SafeCheckpointHook
+from .finetune import FinetuneHook
 from .hooks import (NonFiniteHook, PreemptionHook, StepSeedHook,
                     StrictLoadHook)
 from .leaving import leave_process_group
@@ -13,7 +14,7 @@ whole_file = atomic_write
 CASTOptimWrapperConstructor = LayerDecayOptimWrapperConstructor
 
 __all__ = [
-    'CASTOptimWrapperConstructor', 'LayerDecayOptimWrapperConstructor',
+    'CASTOptimWrapperConstructor', 'FinetuneHook', 'LayerDecayOptimWrapperConstructor',
     'NonFiniteHook', 'PrecisionTestLoop',
     'PrecisionValLoop', 'PreemptionHook', 'ResumableEpochLoop',
     'SafeCheckpointHook', 'StepSeedHook', 'StrictLoadHook', 'WarmupCosineLR',

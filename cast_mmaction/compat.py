@@ -10,7 +10,7 @@ import functools
 import sys
 import warnings
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Callable, Dict, List
 
 import torch
@@ -250,6 +250,35 @@ def accumulation_in_auto_scale_lr() -> bool:
             optim_wrapper.base_param_settings['lr'] *= ratio
 
     Runner.scale_lr = scale_lr
+    return True
+
+
+@remedy
+def constants_in_sync_buffers() -> bool:
+    """SyncBuffersHook averages all buffers over the processes.
+
+    Fixed tables, too: the mean of three equal numbers need not be that
+    number, and integers cannot be averaged. Only the running statistics of
+    norms differ between processes.
+    """
+    from mmengine.hooks import SyncBuffersHook
+
+    def of_statistics(original: Callable) -> Callable:
+
+        @functools.wraps(original)
+        def method(self, runner) -> None:
+            statistics = [
+                buffer for name, buffer in runner.model.named_buffers()
+                if name.endswith(('running_mean', 'running_var'))
+            ]
+            model = SimpleNamespace(buffers=lambda: statistics)
+            original(self, SimpleNamespace(model=model))
+
+        return method
+
+    for name in ('before_val_epoch', 'after_train_epoch'):
+        method = getattr(SyncBuffersHook, name)
+        setattr(SyncBuffersHook, name, of_statistics(method))
     return True
 
 

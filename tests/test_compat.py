@@ -285,6 +285,49 @@ def test_color_jitter_hue():
     assert green.tolist() == [[[0, 255, 0]]]
 
 
+# buffers of several processes
+
+
+class WithTables(torch.nn.BatchNorm1d):
+    """Running statistics, fixed positions and an index."""
+
+    def __init__(self):
+        super().__init__(2)
+        self.register_buffer('positions', torch.rand(3), persistent=False)
+        self.register_buffer('offset', torch.arange(3), persistent=False)
+
+
+def averaged(monkeypatch, *names, unwrap=lambda x: x):
+    """The buffers that the hook averages, by name."""
+    from mmengine.hooks import SyncBuffersHook, sync_buffer_hook
+    model, found = WithTables(), []
+    monkeypatch.setattr(sync_buffer_hook, 'all_reduce_params',
+                        lambda buffers, op: found.extend(buffers))
+    for name in names:
+        hook = SyncBuffersHook()
+        hook.distributed = True
+        unwrap(getattr(SyncBuffersHook, name))(hook,
+                                               SimpleNamespace(model=model))
+    return {
+        name
+        for name, buffer in model.named_buffers()
+        if any(buffer is other for other in found)
+    }
+
+
+MOMENTS = ('after_train_epoch', 'before_val_epoch')
+
+
+@pytest.mark.parametrize('moment', MOMENTS)
+def test_constants_in_sync_buffers_defect(monkeypatch, moment):
+    assert 'offset' in averaged(monkeypatch, moment, unwrap=original)
+
+
+@pytest.mark.parametrize('moment', MOMENTS)
+def test_only_statistics_are_averaged(monkeypatch, moment):
+    assert averaged(monkeypatch, moment) == {'running_mean', 'running_var'}
+
+
 # the file with the results of a test
 
 

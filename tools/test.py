@@ -7,6 +7,7 @@ from mmengine.config import Config, DictAction
 
 # Before the host: this mends it.
 from cast_mmaction.engine import leave_process_group
+from cast_mmaction.options import check_options
 from mmaction.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -41,6 +42,7 @@ def parse_args() -> argparse.Namespace:
 def build_config(args: argparse.Namespace) -> Config:
     """Read the config and let the command line change it."""
     cfg = Config.fromfile(args.config)
+    check_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
     cfg.merge_from_dict(args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.get(

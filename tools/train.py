@@ -7,6 +7,7 @@ from mmengine.config import Config, DictAction
 
 # Before the host: this mends it.
 from cast_mmaction.engine import leave_process_group
+from cast_mmaction.options import check_options
 from mmaction.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -66,6 +67,7 @@ def parse_args() -> argparse.Namespace:
 def build_config(args: argparse.Namespace) -> Config:
     """Read the config and let the command line change it."""
     cfg = Config.fromfile(args.config)
+    check_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
@@ -92,13 +94,18 @@ def build_config(args: argparse.Namespace) -> Config:
             raise ValueError('--auto-scale-lr needs '
                              f'auto_scale_lr.base_batch_size in {args.config}')
         cfg.auto_scale_lr.enable = True
-    randomness = cfg.setdefault('randomness', {})
+    randomness = cfg.get('randomness', dict(seed=None))
     if args.seed is not None:
-        randomness.seed = args.seed
+        randomness['seed'] = args.seed
     if args.diff_rank_seed:
-        randomness.diff_rank_seed = True
+        randomness['diff_rank_seed'] = True
     if args.deterministic:
-        randomness.deterministic = True
+        randomness['deterministic'] = True
+    cfg.randomness = randomness
+    # What the host's own hook saves could not be loaded again.
+    checkpoint = cfg.get('default_hooks', {}).get('checkpoint') or {}
+    if checkpoint.get('type') == 'CheckpointHook':
+        checkpoint.type = 'SafeCheckpointHook'
     cfg.merge_from_dict(args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.get(
         'work_dir', f'work_dirs/{Path(args.config).stem}')

@@ -4,12 +4,12 @@ from .kinds import KINDS, kind_of, load_classifier
 from .loading import load_pretrained, load_strictly
 from .reading import read_state_dict
 from .rename import CheckpointError
-from .trained_only import (complete, mark_frozen, trained_only,
-                           verify_experts)
+from .trained_only import (complete, is_frozen, mark_frozen,
+                           trained_only, verify_experts)
 
 __all__ = [
     'CONVERTERS', 'CheckpointError', 'KINDS', 'REVERTERS', 'complete',
-    'convert', 'kind_of', 'load_classifier', 'load_pretrained',
+    'convert', 'is_frozen', 'kind_of', 'load_classifier', 'load_pretrained',
     'load_strictly', 'mark_frozen', 'read_state_dict', 'revert',
     'trained_only', 'verify_experts'
 ]

@@ -92,12 +92,6 @@ class Adapted(Expert):
         """Freezes the expert but its read-out norm; adapters are trained."""
         self.expert.freeze(dtype)
 
-    def train(self, mode: bool = True) -> 'Adapted':
-        """The frozen expert stays in evaluation mode."""
-        super().train(mode)
-        self.expert.eval()
-        return self
-
     def layer_groups(self) -> List[List[nn.Module]]:
         """Embedding, then depth by depth, for layer-wise learning rates."""
         groups = self.expert.layer_groups()

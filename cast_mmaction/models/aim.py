@@ -6,11 +6,10 @@ from typing import Optional, Tuple
 
 import torch
 from mmaction.registry import MODELS
-from timm.layers import DropPath
 from torch import Tensor, nn
 
 from .adapted import Adapted
-from .adapters import Adapter
+from .adapters import Adapter, DropSamples
 from .vit import Block, CLIPExpert
 
 
@@ -39,7 +38,7 @@ class AIMAdapters(nn.Module):
         self.temporal = Adapter(embed_dims, ratio)
         self.attn = Adapter(embed_dims, ratio)
         self.ffn = Adapter(embed_dims, ratio)
-        self.drop_path = DropPath(drop_path_rate)
+        self.drop_path = DropSamples(drop_path_rate)
 
     def attend(self, block: Block, x: Tensor) -> Tensor:
         """The frozen attention along time and then over space, without the

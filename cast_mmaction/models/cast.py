@@ -8,11 +8,10 @@ from typing import Callable, List, Optional, Sequence, Tuple, Union
 import torch
 from mmaction.registry import MODELS
 from mmengine.model import BaseModule
-from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .adapters import BlockAdapters, NoAdapters
+from .adapters import BlockAdapters, DropSamples, NoAdapters
 from .exchange import Exchange
 from .expert import Expert, build_expert
 
@@ -48,7 +47,7 @@ class CASTLayer(nn.Module):
         self.spatial = spatial
         self.temporal = temporal
         self.exchange = exchange
-        self.drop_path = DropPath(drop_path_rate)
+        self.drop_path = DropSamples(drop_path_rate)
 
     def attend(self, blocks_s: Blocks, blocks_t: Blocks, s: Tensor,
                t: Tensor) -> Tuple[Tensor, Tensor]:
@@ -65,16 +64,10 @@ class CASTLayer(nn.Module):
             return s, t
         to_s, to_t = self.exchange.residuals(s, t)
         if to_s is not None:
-            s = s + (self._drop(to_s) if self.training else to_s)
+            s = s + self.drop_path(to_s)
         if to_t is not None:
-            t = t + (self._drop(to_t) if self.training else to_t)
+            t = t + self.drop_path(to_t)
         return s, t
-
-    # Not compiled: a layer has its own rate, so that it would need its own
-    # program, and a compiled program draws other numbers.
-    @torch.compiler.disable
-    def _drop(self, x: Tensor) -> Tensor:
-        return self.drop_path(x)
 
     def feed_forward(self, blocks_s: Blocks, blocks_t: Blocks, s: Tensor,
                      t: Tensor) -> Tuple[Tensor, Tensor]:
@@ -197,14 +190,6 @@ class CAST(BaseModule):
     def experts(self) -> Tuple[Expert, Expert]:
         """The spatial and the temporal expert."""
         return self.spatial, self.temporal
-
-    def train(self, mode: bool = True) -> 'CAST':
-        """Frozen experts stay in evaluation mode."""
-        super().train(mode)
-        if self.freeze_experts:
-            for expert in self.experts():
-                expert.eval()
-        return self
 
     def forward(self, clip: Tensor) -> Tuple[Tensor, Tensor]:
         """Runs both experts side by side.

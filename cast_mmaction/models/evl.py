@@ -215,13 +215,6 @@ class EVL(BaseModule):
     def _grad_in_encoder(self) -> bool:
         return torch.is_grad_enabled() and not self.frozen
 
-    def train(self, mode: bool = True) -> 'EVL':
-        """A frozen encoder stays in evaluation mode."""
-        super().train(mode)
-        if self.frozen:
-            self.expert.eval()
-        return self
-
     def layer_groups(self) -> List[List[nn.Module]]:
         """Embedding, then block by block, for layer-wise learning rates. What
         a block's reader trains goes with the block."""

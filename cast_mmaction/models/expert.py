@@ -6,7 +6,7 @@ from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ..checkpoints import mark_frozen
+from ..checkpoints import is_frozen, mark_frozen
 
 
 class TokenSpec(NamedTuple):
@@ -121,6 +121,10 @@ class Expert(BaseModule):
         self.requires_grad_(False)
         self.norm.requires_grad_(True)
         mark_frozen(self)
+
+    def train(self, mode: bool = True) -> 'Expert':
+        """A frozen expert stays in evaluation mode."""
+        return super().train(mode and not is_frozen(self))
 
     def layer_groups(self) -> List[List[nn.Module]]:
         """Embedding, then block by block: for layer-wise learning rates."""

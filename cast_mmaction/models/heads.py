@@ -113,8 +113,11 @@ class VerbNounHead(BaseHead):
     """Two labels: the noun from the spatial feature, the verb from the
     temporal one (CAST, section 3.3), or both from one feature.
 
-    Serves any backbone: a pair of features, one feature ``(B, D)``, or the
-    maps ``(B, C, T, H, W)`` of convolutional backbones, which are averaged.
+    Serves any backbone: a pair of features, one feature ``(B, D)``, maps
+    ``(B, C, T, H, W)``, which are averaged, maps of single frames
+    ``(B * frames, C, H, W)`` as ``Recognizer2D`` makes them, which are
+    averaged over a sample's frames, too, or maps with a class token, which
+    is read.
 
     Args:
         in_channels: Width of the feature(s); a pair ``(spatial, temporal)``
@@ -154,19 +157,46 @@ class VerbNounHead(BaseHead):
         init_linear(self.fc_verb)
         init_linear(self.fc_noun)
 
-    def forward(self, feats: Features, **kwargs) -> Tuple[Tensor, Tensor]:
+    def loss(self, feats: Features, data_samples: SampleList,
+             **kwargs) -> Dict[str, Tensor]:
+        """The losses of a batch, see :meth:`loss_by_feat`."""
+        return super().loss(
+            feats, data_samples, num_samples=len(data_samples), **kwargs)
+
+    def predict(self, feats: Features, data_samples: SampleList,
+                **kwargs) -> SampleList:
+        """The scores of a batch, see :meth:`predict_by_feat`."""
+        return super().predict(
+            feats, data_samples, num_samples=len(data_samples), **kwargs)
+
+    def forward(self,
+                feats: Features,
+                num_samples: Optional[int] = None,
+                num_segs: Optional[int] = None,
+                **kwargs) -> Tuple[Tensor, Tensor]:
         """Features to logits.
+
+        Args:
+            feats: See above.
+            num_samples: Samples B of the batch.
+            num_segs: ``Recognizer2D`` gives it: the features are of frames.
 
         Returns:
             ``(verb (B, num_verbs), noun (B, num_nouns))``.
         """
-        spatial, temporal = self._read(feats)
+        spatial, temporal = self._read(feats, num_segs and num_samples)
         return (self.fc_verb(self.dropout(temporal)).float(),
                 self.fc_noun(self.dropout(spatial)).float())
 
-    def _read(self, feats: Features) -> Tuple[Tensor, Tensor]:
+    def _read(self, feats: Features,
+              num_samples: Optional[int]) -> Tuple[Tensor, Tensor]:
         feats = [feats] if isinstance(feats, Tensor) else list(feats)
+        # MViT gives [maps, class token] for every stage.
+        feats = [x if isinstance(x, Tensor) else x[-1] for x in feats]
         feats = [_pool(x) for x in feats]
+        if num_samples is not None:
+            feats = [x.view(num_samples, -1, x.shape[1]).mean(1)
+                     for x in feats]
         if self.concat:
             feats = [torch.cat(feats, dim=1)]
         if len(feats) > 2:
@@ -224,8 +254,9 @@ class VerbNounHead(BaseHead):
 
 
 def _pool(x: Tensor) -> Tensor:
-    """``(B, C, T, H, W) -> (B, C)``; ``(B, C)`` stays."""
-    return x.mean(dim=(2, 3, 4)) if x.dim() == 5 else x
+    """``(B, C, T, H, W)`` or ``(B, C, H, W)`` to ``(B, C)``; ``(B, C)``
+    stays."""
+    return x.mean(dim=tuple(range(2, x.dim()))) if x.dim() > 2 else x
 
 
 def _pair(dims: Union[int, Tuple[int, int]]) -> Tuple[int, int]:

@@ -84,3 +84,34 @@ def test_is_a_spatial_expert_of_cast():
         n for n, _ in backbone.spatial.named_parameters()
         if not n.startswith('expert.') or n.startswith('expert.norm.')
     }
+
+
+@pytest.mark.parametrize('compile', [False, dict(backend='aot_eager')])
+def test_keeps_its_drop_path_inside_cast(compile):
+    """The same draws give the same features, compiled or not."""
+    backbone = build(
+        dict(
+            type='CAST',
+            spatial=tiny(frame_stride=2, drop_path_rate=.9),
+            temporal=dict(
+                type='VideoMAEExpert', arch=TINY, img_size=32, num_frames=4),
+            compile=compile),
+        num_classes=0).backbone.train()
+    fill(backbone)
+    clip = torch.randn(8, 3, 4, 32, 32)
+    assert not any(x.training for x in backbone.spatial.expert.modules())
+
+    def spatial():
+        torch.manual_seed(0)
+        return backbone(clip)[0]
+
+    dropped = spatial()
+    backbone.compile_options = None
+    torch.testing.assert_close(dropped, spatial())
+    for layer in backbone.spatial.layers:
+        layer.drop_path.drop_prob = 0.
+    kept = spatial()
+    same = (dropped - kept).abs().amax(dim=1) < 1e-6
+    assert not same.all()
+    backbone.eval()
+    torch.testing.assert_close(spatial(), kept)

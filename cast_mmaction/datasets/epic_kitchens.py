@@ -82,6 +82,9 @@ class EpicKitchensDataset(SteadyReading, BaseActionDataset):
         self.filename_tmpl = filename_tmpl
         self.num_verbs = num_verbs
         self.num_nouns = num_nouns
+        if any(_type_of(step) == 'PackActionInputs' for step in pipeline):
+            raise ValueError('PackActionInputs would drop verb and noun: end '
+                             'the pipeline with PackVerbNounInputs')
         super().__init__(
             ann_file,
             pipeline=pipeline,
@@ -176,3 +179,9 @@ class EpicKitchensDataset(SteadyReading, BaseActionDataset):
         """The row of a sample, for messages about its video."""
         narration = self.get_data_info(idx)['narration_id']
         return f'{osp.basename(self.ann_file)} ({narration}): '
+
+
+def _type_of(step: Union[dict, Callable]) -> str:
+    """The class of a pipeline step, given as a config or built."""
+    name = step['type'] if isinstance(step, dict) else type(step).__name__
+    return name.rpartition('.')[2] if isinstance(name, str) else name.__name__

@@ -3,10 +3,9 @@
 from typing import Iterable, List, NamedTuple, Optional, Tuple
 
 from mmaction.registry import MODELS
-from timm.layers import DropPath
 from torch import Tensor, nn
 
-from .adapters import BlockAdapters
+from .adapters import BlockAdapters, DropSamples
 from .expert import Expert, build_expert
 
 
@@ -17,17 +16,20 @@ class AdaptedBlock(NamedTuple):
     Attributes:
         block: The block.
         adapters: As :class:`BlockAdapters`.
+        drop_path: On what each half of the block adds.
     """
     block: nn.Module
     adapters: nn.Module
+    drop_path: nn.Module
 
     def attend(self, x: Tensor) -> Tensor:
         """What attention adds to ``(B, T, P, D)``."""
-        return self.adapters.attend(self.block, x)
+        return self.drop_path(self.adapters.attend(self.block, x))
 
     def feed_forward(self, x: Tensor) -> Tuple[Tensor, Tensor]:
         """What the MLP adds, and the normalised tokens."""
-        return self.adapters.feed_forward(self.block, x)
+        out, normed = self.adapters.feed_forward(self.block, x)
+        return self.drop_path(out), normed
 
 
 class Adapted(Expert):
@@ -55,7 +57,7 @@ class Adapted(Expert):
         self.layers = nn.ModuleList(layers)
         last = max(len(self.layers) - 1, 1)
         self.drop_paths = nn.ModuleList(
-            DropPath(drop_path_rate * i / last)
+            DropSamples(drop_path_rate * i / last)
             for i in range(len(self.layers)))
         self.freeze()
 
@@ -63,8 +65,8 @@ class Adapted(Expert):
     def blocks(self) -> List[AdaptedBlock]:
         """The frozen blocks with their adapters."""
         return [
-            AdaptedBlock(*pair)
-            for pair in zip(self.expert.blocks, self.layers)
+            AdaptedBlock(*parts) for parts in zip(
+                self.expert.blocks, self.layers, self.drop_paths)
         ]
 
     def embed(self, clip: Tensor) -> Tensor:
@@ -73,9 +75,9 @@ class Adapted(Expert):
     def encode(self, clip: Tensor) -> Tensor:
         """Clip to the tokens after the last block, ``(B, T, P, D)``."""
         x = self.embed(clip)
-        for block, drop_path in zip(self.blocks, self.drop_paths):
-            x = x + drop_path(block.attend(x))
-            x = x + drop_path(block.feed_forward(x)[0])
+        for block in self.blocks:
+            x = x + block.attend(x)
+            x = x + block.feed_forward(x)[0]
         return x
 
     def forward(self, clip: Tensor) -> Tensor:

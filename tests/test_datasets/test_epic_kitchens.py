@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmaction.datasets import PackActionInputs
 
 from cast_mmaction.datasets import EpicKitchensDataset
 from cast_mmaction.datasets.epic_annotations import (read_classes,
@@ -226,6 +227,19 @@ def test_classes_of_another_set_are_named(shared, epic):
     wrong.write_text('id,key,instances,category\n1,take,[],retrieve\n')
     with pytest.raises(ValueError, match='line 2: expected class 0'):
         read_classes(str(wrong))
+
+
+@pytest.mark.parametrize('pack', [
+    dict(type='PackActionInputs'), dict(type='mmaction.PackActionInputs'),
+    PackActionInputs()
+])
+def test_the_hosts_last_step_is_refused(tmp_path, pack):
+    """It knows one label, and would leave out both."""
+    write(tmp_path, COLUMNS, TAKE)
+    with pytest.raises(ValueError, match='PackVerbNounInputs'):
+        EpicKitchensDataset(
+            str(tmp_path / 'rows.csv'), [*PIPELINE[:-1], pack],
+            data_prefix=dict(clips=str(tmp_path)))
 
 
 def test_lists_need_clips(epic):

@@ -1,5 +1,7 @@
-"""Frame sampling, augmentation, EPIC-KITCHENS-100 and unreadable videos."""
+"""Frames and sound of clips, augmentation, data sets, unreadable videos."""
+from .audio import AudioDecode, MissingSoundHook, SpecAugment
 from .epic_kitchens import EpicKitchensDataset
+from .epic_sounds import EpicSoundsDataset
 from .erasing import ClipRandomErasing
 from .formatting import PackVerbNounInputs
 from .loading import VideoDecode, VideoInit
@@ -7,15 +9,17 @@ from .rand_augment import ClipRandAugment
 from .rescale import InverseRandomRescale
 from .sampling import ClipSampleFrames
 from .seeding import EpochSampler
+from .sound import MissingSound
 from .unreadable import UnreadableVideoHook
 from .video import UnreadableVideo
 from .video_list import VideoListDataset
 from .views import ShortSideResize, ThreeViewCrop
 
 __all__ = [
-    'ClipRandAugment', 'ClipRandomErasing', 'ClipSampleFrames',
-    'EpicKitchensDataset', 'EpochSampler', 'InverseRandomRescale',
-    'PackVerbNounInputs', 'ShortSideResize', 'ThreeViewCrop',
+    'AudioDecode', 'ClipRandAugment', 'ClipRandomErasing', 'ClipSampleFrames',
+    'EpicKitchensDataset', 'EpicSoundsDataset', 'EpochSampler',
+    'InverseRandomRescale', 'MissingSound', 'MissingSoundHook',
+    'PackVerbNounInputs', 'ShortSideResize', 'SpecAugment', 'ThreeViewCrop',
     'UnreadableVideo', 'UnreadableVideoHook', 'VideoDecode', 'VideoInit',
     'VideoListDataset'
 ]

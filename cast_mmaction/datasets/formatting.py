@@ -1,5 +1,5 @@
 """The last pipeline step for samples with a verb and a noun."""
-from typing import Dict, Sequence
+from typing import Dict, Optional, Sequence
 
 import torch
 
@@ -16,13 +16,19 @@ class PackVerbNounInputs(PackActionInputs):
 
     Args:
         meta_keys (Sequence[str]): Keys for the sample's metainfo. Defaults to
-            ``('narration_id', 'img_shape')``.
+            ``('narration_id', 'img_shape', 'missing_sound')``.
+        collect_keys (Sequence[str], optional): Inputs to give by name, as
+            models of frames and sound want them. Defaults to None: the
+            frames alone.
     """
 
     def __init__(
-        self, meta_keys: Sequence[str] = ('narration_id', 'img_shape')
+        self,
+        meta_keys: Sequence[str] = ('narration_id', 'img_shape',
+                                    'missing_sound'),
+        collect_keys: Optional[Sequence[str]] = None,
     ) -> None:
-        super().__init__(meta_keys=meta_keys)
+        super().__init__(collect_keys=collect_keys, meta_keys=meta_keys)
 
     def transform(self, results: Dict) -> Dict:
         """Pack inputs and labels."""

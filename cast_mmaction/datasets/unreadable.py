@@ -206,15 +206,29 @@ class UnreadableVideoHook(Hook):
             'default_hooks.unreadable_videos.max_share')
 
     def _report(self, runner: Runner) -> None:
-        parts: List[Counter] = all_gather_object(self.reasons)
-        total = sum(parts, Counter())
-        if not total or not is_main_process():
-            return
-        path = osp.join(runner.work_dir, self.file_name)
-        with atomic_write(path) as temporary:
-            temporary.write_text(''.join(
-                f'{count}\t{reason}\n'
-                for reason, count in total.most_common()))
-        runner.logger.warning(
-            f'{len(total)} videos could not be read so far '
-            f'({sum(total.values())} times); they are listed in {path}')
+        report_reasons(runner, self.reasons, self.file_name,
+                       'could not be read')
+
+
+def report_reasons(runner: Runner, reasons: Counter, file_name: str,
+                   what: str) -> None:
+    """Log how many videos have a fault, on all processes, and list them.
+
+    Args:
+        runner (Runner): Whose work dir gets the list.
+        reasons (Counter): How often each fault was met on this process.
+        file_name (str): Name of the list.
+        what (str): What is wrong with the videos.
+    """
+    parts: List[Counter] = all_gather_object(reasons)
+    total = sum(parts, Counter())
+    if not total or not is_main_process():
+        return
+    path = osp.join(runner.work_dir, file_name)
+    with atomic_write(path) as temporary:
+        temporary.write_text(''.join(
+            f'{count}\t{reason}\n'
+            for reason, count in total.most_common()))
+    runner.logger.warning(
+        f'{len(total)} videos {what} so far ({sum(total.values())} times); '
+        f'they are listed in {path}')

@@ -149,6 +149,11 @@ class PyAVReader:
     def __len__(self) -> int:
         return len(self._pts)
 
+    @property
+    def container(self):
+        """The open file (``av.InputContainer``), for its sound."""
+        return self._container
+
     def read(self, indices: Sequence[int]) -> List[np.ndarray]:
         """Decode frames and close the file.
 

@@ -21,9 +21,34 @@ def warn_unreadable(count: int, total: int) -> None:
             level=logging.WARNING)
 
 
+def sound_figures(results: Sequence[Dict]) -> Dict[str, float]:
+    """``missing_sound``: per cent of the samples that came without sound.
+
+    Args:
+        results (Sequence[dict]): With the reason under ``missing_sound``;
+            None where sound was not asked for, empty where it is there.
+
+    Returns:
+        dict[str, float]: Empty if no sample was to have sound.
+    """
+    reasons = [x.get('missing_sound') for x in results]
+    if set(reasons) == {None}:
+        return {}
+    missing = sum(map(bool, reasons))
+    if missing:
+        print_log(
+            f'{missing} of {len(reasons)} samples have no sound',
+            logger='current',
+            level=logging.WARNING)
+    return dict(missing_sound=100 * missing / len(reasons))
+
+
 @METRICS.register_module()
 class ClipAccuracy(AccMetric):
     """MMAction2's ``AccMetric`` that counts unreadable videos as wrong.
+
+    Of samples with sound it also gives the share of those where it is
+    missing, per cent.
 
     Args:
         **kwargs: See ``mmaction.evaluation.AccMetric``.
@@ -35,6 +60,7 @@ class ClipAccuracy(AccMetric):
         super().process(data_batch, data_samples)
         for sample, result in zip(data_samples, self.results[before:]):
             result['unreadable'] = sample.get('unreadable', False)
+            result['missing_sound'] = sample.get('missing_sound')
 
     def compute_metrics(self, results: List[Dict]) -> Dict:
         """See ``AccMetric``; logs how many videos were unreadable."""
@@ -44,7 +70,7 @@ class ClipAccuracy(AccMetric):
             # The truth gets the lowest score: last place among the classes.
             result['pred'] = result['pred'].copy()
             result['pred'][result['label']] = -np.inf
-        return super().compute_metrics(results)
+        return {**super().compute_metrics(results), **sound_figures(results)}
 
 
 @METRICS.register_module()
@@ -54,7 +80,8 @@ class VerbNounMetric(BaseMetric):
     Keys as ``all/action_top1``; see `verb_noun_accuracy`. Tail classes and
     unseen participants come from the data set (its ``metainfo``); without
     them only the ``all/`` figures appear. ``all/harmonic_mean`` is that of
-    verb and noun top-1: the balance of the two.
+    verb and noun top-1: the balance of the two. Of samples with sound,
+    ``all/missing_sound`` is the share of those where it is missing.
 
     Samples without labels (test split) give no figures: dump the predictions
     and make a submission.
@@ -73,7 +100,8 @@ class VerbNounMetric(BaseMetric):
         for sample in data_samples:
             result = dict(
                 narration_id=sample['narration_id'],
-                unreadable=sample.get('unreadable', False))
+                unreadable=sample.get('unreadable', False),
+                missing_sound=sample.get('missing_sound'))
             for task in TASKS:
                 scores = sample['pred_score'][task]
                 result[f'{task}_scores'] = scores.float().cpu().numpy()
@@ -108,5 +136,7 @@ class VerbNounMetric(BaseMetric):
                     f'narrations have no labels, first '
                     f'{result["narration_id"]}')
         figures = score(predictions, labels, self.dataset_meta or {})
+        figures.update(
+            (f'all/{key}', x) for key, x in sound_figures(results).items())
         # First, because save_best='auto' goes by the first figure.
         return {'all/action_top1': figures.pop('all/action_top1'), **figures}

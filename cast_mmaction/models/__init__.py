@@ -2,6 +2,7 @@
 from .adapted import AdaptedExpert
 from .aim import AIM
 from .attentive_probe import AttentivePool, ExpertTokens
+from .audio_visual import AudioVisualBlending, AudioVisualDataPreprocessor
 from .baseline_exchanges import CrossAttentionExchange, Lateral
 from .blending import VerbNounBlending
 from .cast import CAST
@@ -16,7 +17,8 @@ from .vit import CLIPExpert, VideoMAEExpert
 from .vjepa2 import VJEPA2Expert
 
 __all__ = [
-    'AIM', 'AdaptedExpert', 'AttentivePool', 'BCAST', 'CAST', 'CASTHead',
+    'AIM', 'AdaptedExpert', 'AttentivePool', 'AudioVisualBlending',
+    'AudioVisualDataPreprocessor', 'BCAST', 'CAST', 'CASTHead',
     'CLIPExpert', 'CrossAttentionExchange', 'EVL', 'EnsembleHead',
     'ExpertTokens', 'LateFusion', 'Lateral', 'LinearHead', 'STAdapter',
     'SpaceTimeViT', 'TimmExpert', 'VJEPA2Expert', 'VerbNounBlending',

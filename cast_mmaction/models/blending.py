@@ -39,7 +39,7 @@ class VerbNounBlending:
                  num_nouns: int = 300) -> None:
         self.sizes = dict(verb=num_verbs, noun=num_nouns)
         self.augment: BaseMiniBatchBlending = MODELS.build(
-            _with_num_classes(augment, num_verbs + num_nouns))
+            with_num_classes(augment, num_verbs + num_nouns))
 
     def __call__(self, imgs: torch.Tensor, batch_data_samples: SampleList,
                  **kwargs) -> Tuple[torch.Tensor, SampleList]:
@@ -66,7 +66,7 @@ class VerbNounBlending:
         return imgs, batch_data_samples
 
 
-def _with_num_classes(augment: Dict, num_classes: int) -> Dict:
+def with_num_classes(augment: Dict, num_classes: int) -> Dict:
     """The host's config, complete; its own `augments` likewise."""
     if 'augments' not in augment:
         return dict(augment, num_classes=num_classes)
@@ -74,4 +74,4 @@ def _with_num_classes(augment: Dict, num_classes: int) -> Dict:
     augments = [augments] if isinstance(augments, dict) else augments
     return dict(
         augment,
-        augments=[_with_num_classes(each, num_classes) for each in augments])
+        augments=[with_num_classes(each, num_classes) for each in augments])

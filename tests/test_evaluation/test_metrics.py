@@ -119,3 +119,25 @@ def test_clip_accuracy_counts_unreadable_as_wrong(topk):
     for k in topk:
         assert figures[f'acc/top{k}'] == 0.5
     np.testing.assert_allclose(figures['acc/mean1'], 0.5)
+
+
+@pytest.mark.parametrize('reasons, share', [(['', 'a.mp4: mute', '', ''], 25),
+                                            ([''] * 4, 0)])
+def test_share_of_missing_sound(reasons, share):
+    clips, narrations = [], []
+    for i, reason in enumerate(reasons):
+        clips.append(clip_sample(0, [.7, .2, .1]))
+        narrations.append(two_class_sample(f'P01_1_{i}', 0, 0))
+        clips[-1]['missing_sound'] = narrations[-1]['missing_sound'] = reason
+    metric = ClipAccuracy()
+    metric.process(None, clips)
+    figures = metric.evaluate(4)
+    assert list(figures)[0] == 'acc/top1'  # what save_best='auto' goes by
+    assert figures['acc/missing_sound'] == share
+    assert figures_of(narrations)['all/missing_sound'] == share
+
+
+def test_without_sound_nothing_is_said_about_it():
+    metric = ClipAccuracy()
+    metric.process(None, [clip_sample(0, [.7, .2, .1])])
+    assert not [key for key in metric.evaluate(1) if 'sound' in key]

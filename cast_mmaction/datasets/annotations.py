@@ -5,7 +5,7 @@ A list has lines ``path label``, the form that `VideoListDataset` reads.
 import os
 import os.path as osp
 import re
-from typing import Dict, List, NamedTuple, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from ..atomic_write import atomic_write
 from ..list_files import quoted, read_json, read_table, whole_number
@@ -98,7 +98,11 @@ def find_videos(folder: str) -> Dict[str, str]:
     return found
 
 
-def make_list(labels: Dict[str, int], folder: Optional[str]) -> Listing:
+def make_list(
+        labels: Dict[str, int],
+        folder: Optional[str],
+        other_names: Callable[[str], Sequence[str]] = lambda name: ()
+) -> Listing:
     """Lines for the annotated videos.
 
     Args:
@@ -106,6 +110,7 @@ def make_list(labels: Dict[str, int], folder: Optional[str]) -> Listing:
         folder (str, optional): Where the videos are; those that are not
             there are left out. Without it, every video is taken to be
             ``<id>.mp4``.
+        other_names (Callable): Names that the file of an id may have too.
     """
     paths = find_videos(folder) if folder else {
         name: f'{name}.mp4'
@@ -113,8 +118,9 @@ def make_list(labels: Dict[str, int], folder: Optional[str]) -> Listing:
     }
     lines, missing = [], []
     for name, label in labels.items():
-        if name in paths:
-            lines.append(f'{paths[name]} {label}')
+        found = [x for x in (name, *other_names(name)) if x in paths]
+        if found:
+            lines.append(f'{paths[found[0]]} {label}')
         else:
             missing.append(name)
     return Listing(lines, missing)

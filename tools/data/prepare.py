@@ -8,9 +8,15 @@
     tools/data/prepare.py ssv2 something-something-v2-validation.json \\
         --labels something-something-v2-labels.json \\
         --videos data/sthv2/videos --out data/sthv2/sthv2_val_list_videos.txt
+    tools/data/prepare.py vggsound vggsound.csv --split test \\
+        --videos data/vggsound/videos \\
+        --out data/vggsound/vggsound_test_list_videos.txt
+    tools/data/prepare.py kineticssound kinetics-400_val.csv \\
+        --videos data/kinetics400/videos_val \\
+        --out data/kinetics400/kineticssound_val_list_videos.txt
 
-EPIC-KITCHENS-100 needs no preparation: its official files are read as they
-are.
+EPIC-KITCHENS-100 and EPIC-SOUNDS need no preparation: their official files
+are read as they are.
 """
 import argparse
 import sys
@@ -18,12 +24,17 @@ from pathlib import Path
 
 import cast_mmaction
 from cast_mmaction.atomic_write import atomic_write
-from cast_mmaction.datasets.annotations import (make_list, read_kinetics,
-                                                read_ssv2, write_list)
+from cast_mmaction.datasets.annotations import (Listing, make_list,
+                                                read_kinetics, read_ssv2,
+                                                write_list)
 from cast_mmaction.datasets.own_config import SIZES, config_text
 from cast_mmaction.datasets.own_data import (Found, class_lists,
                                              clips_of_csv, clips_of_folder,
                                              split_clips, write_lists)
+from cast_mmaction.datasets.sound_lists import (VGGSOUND_SPLITS,
+                                                read_kinetics_sound,
+                                                read_vggsound,
+                                                vggsound_file_names)
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,6 +43,7 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest='command', required=True)
     add_official(commands)
+    add_sounding(commands)
     add_own(commands)
     return parser.parse_args()
 
@@ -46,11 +58,16 @@ def add_official(commands: argparse._SubParsersAction) -> None:
         if name == 'ssv2':
             command.add_argument(
                 '--labels', required=True, help='the labels JSON')
-        command.add_argument(
-            '--videos',
-            help='folder of the videos; those found there make the list. '
-            'Without it the list names every annotated video <id>.mp4')
-        command.add_argument('--out', required=True, help='the list to write')
+        add_list_arguments(command)
+
+
+def add_list_arguments(command: argparse.ArgumentParser) -> None:
+    """Where the videos are and the list goes."""
+    command.add_argument(
+        '--videos',
+        help='folder of the videos; those found there make the list. '
+        'Without it the list names every annotated video <id>.mp4')
+    command.add_argument('--out', required=True, help='the list to write')
 
 
 def official(args: argparse.Namespace) -> None:
@@ -58,15 +75,48 @@ def official(args: argparse.Namespace) -> None:
         labels = read_kinetics(args.annotations)
     else:
         labels = read_ssv2(args.annotations, args.labels)
-    listing = make_list(labels, args.videos)
+    write_listing(args, make_list(labels, args.videos))
+
+
+def write_listing(args: argparse.Namespace, listing: Listing) -> None:
+    """Write a list and say how much of it is there."""
     if not listing.lines:
-        raise ValueError(f'{args.videos}: none of the {len(labels)} '
+        raise ValueError(f'{args.videos}: none of the {len(listing.missing)} '
                          'annotated videos is there')
     write_list(args.out, listing.lines)
     print(f'{args.out}: {len(listing.lines)} videos')
     if listing.missing:
         print(f'{len(listing.missing)} annotated videos are not in '
               f'{args.videos}, such as {listing.missing[0]}')
+
+
+def add_sounding(commands: argparse._SubParsersAction) -> None:
+    """Lists of published data sets of videos with sound."""
+    vggsound = commands.add_parser('vggsound', help='the list of VGG-Sound')
+    vggsound.add_argument('annotations', help='vggsound.csv')
+    vggsound.add_argument('--split', choices=VGGSOUND_SPLITS, required=True)
+    kinetics = commands.add_parser(
+        'kineticssound', help='the list of Kinetics-Sound')
+    kinetics.add_argument(
+        'annotations', help='original Kinetics-400 CSV of a split')
+    for command in (vggsound, kinetics):
+        command.set_defaults(run=sounding)
+        add_list_arguments(command)
+
+
+def sounding(args: argparse.Namespace) -> None:
+    """Write a list, and the names of VGG-Sound's classes beside it."""
+    if args.command == 'vggsound':
+        labels = read_vggsound(args.annotations, args.split)
+        listing = make_list(labels.of_videos, args.videos,
+                            vggsound_file_names)
+        write_list(
+            str(Path(args.out).with_name('vggsound_classes.txt')),
+            labels.classes)
+    else:  # its classes are shipped
+        labels = read_kinetics_sound(args.annotations)
+        listing = make_list(labels.of_videos, args.videos)
+    write_listing(args, listing)
 
 
 def add_own(commands: argparse._SubParsersAction) -> None:

@@ -155,7 +155,7 @@ class EpicKitchensDataset(SteadyReading, BaseActionDataset):
                 stop_frame=narration.stop_frame)
         else:
             sample['filename'] = path
-        if self.source == 'videos':
+        if self.source != 'clips':  # of frames, where their sound is
             sample.update(
                 start_time=narration.start_time,
                 stop_time=narration.stop_time)

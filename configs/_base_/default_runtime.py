@@ -18,7 +18,8 @@ default_hooks = dict(
     non_finite=dict(type='NonFiniteHook'),
     preemption=dict(type='PreemptionHook'),
     strict_load=dict(type='StrictLoadHook'),
-    unreadable_videos=dict(type='UnreadableVideoHook'))
+    unreadable_videos=dict(type='UnreadableVideoHook'),
+    missing_sound=dict(type='MissingSoundHook'))
 
 env_cfg = dict(
     cudnn_benchmark=False,

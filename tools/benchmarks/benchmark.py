@@ -4,6 +4,7 @@
     python tools/benchmarks/benchmark.py model --table experts
     python tools/benchmarks/benchmark.py model --table growth
     python tools/benchmarks/benchmark.py data             # video, augmentation, loader
+    python tools/benchmarks/benchmark.py sound            # what sound adds to a clip
     python tools/benchmarks/benchmark.py train            # share of waiting for data
 
 Contenders take turns; figures are medians with [smallest, largest].
@@ -14,6 +15,7 @@ from typing import Optional, Sequence
 
 import benchmark_data
 import benchmark_model
+import benchmark_sound
 import benchmark_train
 import torch
 from benchmarking import CLOCKS
@@ -22,7 +24,10 @@ from mmengine.registry import init_default_scope
 import cast_mmaction  # noqa: F401  (registers)
 
 COMMANDS = dict(
-    model=benchmark_model, data=benchmark_data, train=benchmark_train)
+    model=benchmark_model,
+    data=benchmark_data,
+    sound=benchmark_sound,
+    train=benchmark_train)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

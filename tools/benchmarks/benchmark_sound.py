@@ -1,0 +1,98 @@
+"""What sound costs: ``tools/benchmarks/benchmark.py sound``."""
+import argparse
+import os
+import tempfile
+from fractions import Fraction
+from typing import Any, Dict, List
+
+import av
+import numpy as np
+from benchmark_data import _facts, _many, make_video, recipe, runner
+from benchmarking import CLOCKS, Figure, alternate, json_path, ratio, report
+
+RATE = 44100
+CLIPS = 10  # a measurement: they lie at random places
+
+
+def add_sound(path: str, out: str) -> str:
+    """Writes a video again with a sound track as YouTube's: stereo AAC of
+    44.1 kHz and 128 kbit/s, here a noise that swells."""
+    random = np.random.RandomState(0)
+    with av.open(path) as source, av.open(out, 'w') as target:
+        pictures = source.streams.video[0]
+        video = target.add_stream_from_template(pictures)
+        audio = target.add_stream('aac', rate=RATE)
+        audio.codec_context.layout = 'stereo'
+        audio.codec_context.bit_rate = 128000
+        length = round(float(pictures.duration * pictures.time_base) * RATE)
+        packets = [p for p in source.demux(pictures) if p.dts is not None]
+        size, sound = 1024, []
+        for place in range(0, length, size):
+            loud = 0.1 + 0.1 * np.sin(place / RATE)
+            noise = loud * random.standard_normal((2, size))
+            frame = av.AudioFrame.from_ndarray(
+                noise.astype(np.float32), 'fltp', 'stereo')
+            frame.sample_rate = RATE
+            frame.pts, frame.time_base = place, Fraction(1, RATE)
+            sound += audio.encode(frame)
+        sound += audio.encode()
+        for packet in packets:
+            packet.stream = video
+        # In the order of time, as a downloaded file has them.
+        for packet in sorted(
+                packets + sound,
+                key=lambda p: (p.dts * p.time_base, p.stream.index)):
+            target.mux(packet)
+    return out
+
+
+def steps(frames: int) -> List[Dict[str, Any]]:
+    """The training pipeline with so many frames of sound; 0 for none."""
+    pipeline = recipe('train_pipeline')
+    if frames:
+        pipeline[2:2] = [
+            dict(type='AudioDecode', num_frames=frames),
+            dict(type='SpecAugment')
+        ]
+    return pipeline
+
+
+def reading(args: argparse.Namespace, path: str) -> None:
+    """A training clip without sound and with two lengths of it."""
+    for title, last in (('reading a training clip: opened and decoded',
+                         'VideoDecode'),
+                        ('a training clip, whole pipeline', 'PackActionInputs')):
+        ways = {}
+        for name, frames in (('frames alone', 0),
+                             ('with 4 s of sound (400 frames)', 400),
+                             ('with 10 s of sound (1024 frames)', 1024)):
+            pipeline = steps(frames)
+            stop = [step['type'] for step in pipeline].index(last) + 1
+            ways[name] = _many(runner(pipeline[:stop], path), CLIPS)
+        times = alternate(ways, args.rounds, clock=CLOCKS[args.clock])
+        report(title, [{
+            'way': name,
+            'ms': Figure.of([1e3 / CLIPS * x for x in times[name]]),
+            '/ frames alone': ratio(times, name, 'frames alone')
+        } for name in ways], _facts(args, path),
+               json_path(args.json, f'sound-{last}'))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``benchmark.py sound``."""
+    parser.add_argument(
+        '--video', help='a file with sound; default one made on the spot, '
+        '300 frames of --size and 10 s of stereo AAC')
+    parser.add_argument(
+        '--size', type=int, nargs=2, default=(340, 256), metavar=('W', 'H'))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure and report."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = args.video
+        if path is None:
+            mute = make_video(
+                os.path.join(folder, 'mute.mp4'), 300, *args.size)
+            path = add_sound(mute, os.path.join(folder, 'video.mp4'))
+        reading(args, path)

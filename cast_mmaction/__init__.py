@@ -4,25 +4,29 @@ Importing this package is enough: it checks the host's versions, makes up for
 what the host lacks (see :mod:`cast_mmaction.compat`) and registers every
 model, data set, metric and hook of the project in MMAction2's registries.
 """
-from . import host
+import sys
+
 from .version import __version__
 
-host.check()
+# `python -m cast_mmaction.doctor` finds out what is broken, so that it cannot
+# begin with importing it. It comes back here when it has looked.
+if sys.argv[:1] != ['-m'] or 'cast_mmaction.doctor' not in sys.orig_argv:
+    from . import host
+    host.check()
 
-from . import compat  # noqa: E402
+    from . import compat
+    compat.apply()
 
-compat.apply()
-
-# Each package's own __init__ imports its modules, and so registers them.
-from . import checkpoints  # noqa: E402
-from . import datasets  # noqa: E402
-from . import engine  # noqa: E402
-from . import evaluation  # noqa: E402
-from . import models  # noqa: E402
-from . import visualization  # noqa: E402
-from . import prediction  # noqa: E402
-from .hub import from_pretrained  # noqa: E402
-from .prediction import predict  # noqa: E402
+    # Each package's own __init__ imports its modules, and so registers them.
+    from . import checkpoints
+    from . import datasets
+    from . import engine
+    from . import evaluation
+    from . import models
+    from . import visualization
+    from . import prediction
+    from .hub import from_pretrained
+    from .prediction import predict
 
 __all__ = [
     '__version__', 'checkpoints', 'compat', 'datasets', 'engine',

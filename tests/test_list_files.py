@@ -132,7 +132,7 @@ def test_what_is_no_time(stamp):
 
 
 def test_every_list_says_where(file, tmp_path):
-    """Each reader of the package, with bytes and with values that are wrong."""
+    """Each reader of the package, with wrong bytes and with wrong values."""
     good = tmp_path / 'labels.json'
     good.write_text(json.dumps({'Holding something': '0'}))
     readers = {

@@ -85,8 +85,9 @@ def clips_of_csv(path: str, videos: Optional[str] = None) -> Found:
     tasks = next((tasks for tasks in TASKS.values()
                   if {'file', *tasks} <= set(columns)), None)
     if tasks is None:
-        raise ValueError(f'{path}: the columns are {quoted(", ".join(columns))}; '
-                         'expected file,label or file,verb,noun')
+        raise ValueError(
+            f'{path}: the columns are {quoted(", ".join(columns))}; '
+            'expected file,label or file,verb,noun')
     clips, passed_over, seen = [], [], set()
     for row in rows:
         where = f'{path}, line {row.line}'
@@ -96,8 +97,8 @@ def clips_of_csv(path: str, videos: Optional[str] = None) -> Found:
         if not all(values):
             raise ValueError(f'{where}: an empty {", ".join(tasks)} or file')
         if split and split not in SPLITS:
-            raise ValueError(f'{where}: split is {quoted(split)}, neither train '
-                             'nor val')
+            raise ValueError(f'{where}: split is {quoted(split)}, neither '
+                             'train nor val')
         name, *labels = values
         if name in seen:
             raise ValueError(f'{where}: {quoted(name)} is there twice')

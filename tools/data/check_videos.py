@@ -10,8 +10,8 @@ bad list each line is followed by a tab and the reason.
 
 A decoder that crashes or hangs on a file costs that file alone. What is found
 is noted in ``<good>.<decoder>.journal`` at once: the same command goes on
-after an interruption. Files are known by name, size and time; one that has been mended
-is read again.
+after an interruption. Files are known by name, size and time; one that has
+been mended is read again.
 """
 import argparse
 import json

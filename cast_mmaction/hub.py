@@ -2,13 +2,14 @@
 
 A published file is a safetensors file with all weights and, in its header,
 the config of the model and of its test pipeline as a Python literal (JSON has
-no tuples). Both are data: loading one runs no program of its maker.
+no tuples). Both are data, and the config may only name what is registered:
+loading a file runs no program of its maker.
 """
-import ast
 import re
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Dict, Union
+from typing import Dict, Iterator, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -17,6 +18,7 @@ from mmengine.registry import init_default_scope
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn.modules import module as registration
 
 from .checkpoints import CheckpointError, load_strictly
 from .checkpoints.hugging_face_files import CONFIG, SCHEME
@@ -24,15 +26,10 @@ from .checkpoints.reading import sha256_of
 from .checkpoints.rename import StateDict
 from .atomic_write import atomic_write
 from .hugging_face import open_classifier
+from .foreign_config import check_config, parse_config, standalone
 from .version import __version__
 
 HUB_ID = re.compile(r'[\w.-]+/[\w.-]+')
-# Names in registries. A dotted path would be imported and called.
-TYPE = re.compile(r'(mmaction\.|mmengine\.)?\w+')
-# Where weights come from and how a training held them: settled when they are
-# published.
-SETTLED = dict(
-    pretrained=None, init_cfg=None, frozen_dtype=None, compile=False)
 
 
 def from_pretrained(path_or_hub_id: Union[str, Path],
@@ -62,8 +59,18 @@ def from_pretrained(path_or_hub_id: Union[str, Path],
     path = _find(path_or_hub_id)
     config = read_config(path)
     init_default_scope('mmaction')
-    model = MODELS.build(config.model)
-    load_strictly(model, load_file(path), str(path))
+    weights = load_file(path)
+    try:
+        with _no_larger_than(weights, path):
+            model = MODELS.build(config.model)
+    except CheckpointError:
+        raise
+    except (AssertionError, AttributeError, ImportError, LookupError,
+            RuntimeError, TypeError, ValueError, ArithmeticError) as error:
+        raise CheckpointError(
+            f'{path}: its config makes no model '
+            f'({type(error).__name__}: {str(error)[:300]})') from error
+    load_strictly(model, weights, str(path))
     model.cfg = config
     return model.to(device).eval()
 
@@ -72,8 +79,8 @@ def read_config(path: Path) -> Config:
     """The config inside a published file: ``model``, ``test_pipeline``.
 
     Raises:
-        CheckpointError: if there is none, or it names something else than
-            registered modules.
+        CheckpointError: if there is none, or it is refused, see
+            :func:`~cast_mmaction.foreign_config.check_config`.
     """
     try:
         with safe_open(path, 'pt') as file:
@@ -85,13 +92,32 @@ def read_config(path: Path) -> Config:
         raise CheckpointError(f'{path}: holds no config; only files of '
                               'tools/checkpoints/publish_model.py can be '
                               'loaded alone')
-    try:
-        config = ast.literal_eval(metadata['config'])
-    except (ValueError, SyntaxError) as error:
-        raise CheckpointError(f'{path}: its config is no plain data '
-                              f'({error})') from None
-    _check_types(config, path)
+    config = parse_config(metadata['config'], str(path))
+    check_config(config, str(path))
     return Config(config)
+
+
+@contextmanager
+def _no_larger_than(weights: StateDict, path: Path) -> Iterator[None]:
+    """Stops the building of a model that the weights could not fill."""
+    room = 2 * sum(w.numel() for w in weights.values()) + 2**20
+
+    def count(module: nn.Module, name: str, tensor: torch.Tensor) -> None:
+        nonlocal room
+        room -= 0 if tensor is None else tensor.numel()
+        if room < 0:
+            raise CheckpointError(f'{path}: refused, its config asks for a '
+                                  'model that is larger than its weights')
+
+    handles = [
+        registration.register_module_parameter_registration_hook(count),
+        registration.register_module_buffer_registration_hook(count)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def publish(model: nn.Module, cfg: Config, folder: Path, name: str) -> Path:
@@ -108,8 +134,8 @@ def publish(model: nn.Module, cfg: Config, folder: Path, name: str) -> Path:
         .safetensors``.
     """
     config = dict(
-        model=_standalone(cfg.model),
-        test_pipeline=_standalone(cfg.test_dataloader.dataset.pipeline))
+        model=standalone(cfg.model),
+        test_pipeline=standalone(cfg.test_dataloader.dataset.pipeline))
     metadata = dict(
         format='pt', cast_mmaction=__version__, config=repr(config))
     folder.mkdir(parents=True, exist_ok=True)
@@ -158,27 +184,3 @@ def _download(hub_id: str) -> Path:
             "pip install 'cast-mmaction[hub]'") from None
     return Path(
         snapshot_download(hub_id, allow_patterns=['*.safetensors', '*.md']))
-
-
-def _standalone(value: Any) -> Any:
-    """A config as plain data, without what is ``SETTLED``."""
-    if isinstance(value, dict):
-        return {
-            key: SETTLED[key] if key in SETTLED else _standalone(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return type(value)(_standalone(item) for item in value)
-    return value
-
-
-def _check_types(value: Any, path: Path) -> None:
-    if isinstance(value, dict):
-        name = value.get('type', 'none')
-        if not isinstance(name, str) or not TYPE.fullmatch(name):
-            raise CheckpointError(f'{path}: refused, its config asks for '
-                                  f'{name!r}, which is no registered module')
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            _check_types(item, path)

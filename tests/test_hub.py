@@ -2,6 +2,7 @@
 import importlib.util
 import os
 import re
+import sys
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from safetensors.torch import load_file, save_file
 import cast_mmaction
 from cast_mmaction.checkpoints import CheckpointError, trained_only
 from cast_mmaction.checkpoints.reading import sha256_of
+from cast_mmaction.foreign_config import (check_config, parse_config,
+                                          standalone)
 from cast_mmaction.hub import from_pretrained
 from tests.conftest import ROOT
 from tests.test_checkpoints.layouts import SIZES, randomize
@@ -192,21 +195,98 @@ def test_a_file_that_is_no_file(tmp_path):
         from_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize('attack', ['os.mkdir', 'subprocess.run', 'a:b'])
-def test_a_config_cannot_call_anything(tmp_path, attack):
-    config = dict(model=dict(type='Recognizer3D',
-                             backbone=[dict(type=attack, path='ran')]))
+RECOGNIZER = dict(
+    type='Recognizer3D',
+    backbone=dict(type='VideoMAEExpert', **SIZES),
+    cls_head=dict(type='LinearHead', in_channels=32, num_classes=5))
+
+
+def refused(tmp_path, match, model=RECOGNIZER, pipeline=(), text=None):
+    """A file with a config that must not be built."""
+    config = text or repr(dict(model=model, test_pipeline=list(pipeline)))
     save_file({'a': torch.ones(1)}, tmp_path / 'a.safetensors',
-              {'config': repr(config)})
-    with pytest.raises(CheckpointError, match=f'refused.*{attack}'):
+              {'config': config})
+    with pytest.raises(CheckpointError, match=f'a.safetensors: .*{match}'):
         from_pretrained(tmp_path)
 
 
-def test_a_config_cannot_be_a_program(tmp_path):
-    save_file({'a': torch.ones(1)}, tmp_path / 'a.safetensors',
-              {'config': "__import__('os').mkdir('ran')"})
-    with pytest.raises(CheckpointError, match='no plain data'):
-        from_pretrained(tmp_path)
+@pytest.mark.parametrize('attack', [
+    'os.mkdir', 'subprocess.run', 'a:b', 'mmengine.load',
+    'mmengine.call_command', 'this', 'mmengine.this', 'mmaction.Linear',
+    'Resize', ['Recognizer3D'], b'TSNHead'
+])
+@pytest.mark.parametrize('place', ['model', 'backbone', 'deep', 'pipeline'])
+def test_a_config_cannot_call_anything(tmp_path, attack, place):
+    sys.modules.pop('this', None)
+    bad, model, pipeline = dict(type=attack), dict(RECOGNIZER), []
+    if place == 'pipeline':
+        bad['type'] = 'LinearHead' if attack == 'Resize' else attack
+        pipeline = [dict(type='RandomApply', transforms=[bad])]
+    elif place == 'model':
+        model = bad
+    else:
+        model['backbone'] = bad if place == 'backbone' else dict(
+            RECOGNIZER['backbone'], options=[({}, dict(norm=bad))])
+    refused(tmp_path, 'refused.*(which is no registered|holds a bytes)',
+            model, pipeline)
+    assert 'this' not in sys.modules
+
+
+@pytest.mark.parametrize('change, reason', [
+    (dict(_scope_='this'), "'this', which is no registered"),
+    (dict(type='CLIPSimilarity'), 'no registered'),
+    (dict(pretrained='http://127.0.0.1/x.pth'), 'sets pretrained'),
+    (dict(init_cfg=dict(type='Pretrained')), 'sets init_cfg'),
+    (dict(arch=dict(embed_dims=10**9)), 'number 1e.09'),
+    (dict(arch=dict(embed_dims=2**15, num_layers=2**15, num_heads=1)),
+     'larger than its weights'),
+    (dict(num_frames=1e300), 'number 1e.300'),
+    (dict(unknown=1), 'makes no model .TypeError'),
+    (dict(arch=None), 'makes no model'),
+    (dict(arch={(1, 2): 3}), 'a key in its config'),
+    (dict(arch=eval('[' * 60 + ']' * 60)), 'more than 32 levels'),
+    (dict(arch=[0] * 20000), 'or 16384 values'),
+])
+def test_options_that_no_model_has(tmp_path, change, reason):
+    sys.modules.pop('this', None)
+    model = dict(RECOGNIZER, backbone=dict(RECOGNIZER['backbone'], **change))
+    refused(tmp_path, reason, model)
+    assert 'this' not in sys.modules
+
+
+@pytest.mark.parametrize('text', [
+    "__import__('os').mkdir('ran')", 'dict(**{})', 'model = x', '[1, 2]',
+    'import os', 'model = (lambda: 1)()', '-' * 100000 + '1', '[' * 10000,
+    "dict(model='" + 'x' * 2**21 + "')", '{[]: 1}', 'a = b = 1', '7', '{**{}}'
+])
+def test_a_config_cannot_be_a_program(tmp_path, text):
+    refused(tmp_path, 'no plain data', text=text)
+
+
+@pytest.mark.parametrize('text', ["dict(model=1)", '{}', "{'model': {}}"])
+def test_a_config_needs_a_model(tmp_path, text):
+    refused(tmp_path, 'has no model', text=text)
+
+
+def test_a_config_needs_a_pipeline(tmp_path):
+    refused(tmp_path, 'no test_pipeline', text=repr(dict(model=RECOGNIZER)))
+
+
+def test_the_recipes_are_not_refused():
+    """What the host looks up in tables of its own included."""
+    files = [
+        path for path in (ROOT / 'configs').glob('**/*.py')
+        if '_base_' not in path.parts
+    ]
+    assert len(files) > 40
+    for path in files:
+        cfg = Config.fromfile(path)
+        config = standalone(
+            dict(
+                model=cfg.model,
+                test_pipeline=cfg.test_dataloader.dataset.pipeline))
+        check_config(parse_config(repr(config), path.name), path.name)
+        assert parse_config(cfg.pretty_text, path.name)['model']
 
 
 def test_a_wrong_checkpoint_is_not_published(publish, model, tmp_path):

@@ -331,3 +331,96 @@ def named_scores_in_inferencer() -> bool:
 
     ActionRecogInferencer.pred2dict = pred2dict
     return True
+
+
+@remedy
+def program_in_checkpoint() -> bool:
+    """Runners and inferencers run the config inside a checkpoint as Python,
+    and what is fetched from the net is unpickled without a limit."""
+    from mmengine.infer import BaseInferencer
+    from mmengine.runner import checkpoint as module
+
+    from .checkpoints import host_loading
+    from .foreign_config import no_larger_than
+    load = module.CheckpointLoader.load_checkpoint
+    init_model = BaseInferencer._init_model
+
+    def load_checkpoint(filename, map_location=None, logger='current'):
+        return host_loading.without_program(
+            load(filename, map_location, logger), filename)
+
+    @functools.wraps(init_model)
+    def from_data(self, cfg, weights, device='cpu'):
+        if cfg:
+            return init_model(self, cfg, weights, device)
+        content = load_checkpoint(weights, 'cpu')
+        cfg.update(host_loading.config_of(content, weights))
+        with no_larger_than(content.get('state_dict', {}), weights):
+            return init_model(self, cfg, weights, device)
+
+    module.CheckpointLoader.register_scheme(
+        '', host_loading.load_from_local, force=True)
+    module.load_url = host_loading.load_url
+    module.CheckpointLoader.load_checkpoint = staticmethod(load_checkpoint)
+    BaseInferencer._init_model = from_data
+    return True
+
+
+@remedy
+def any_checkpoint_for_any_model() -> bool:
+    """`init_recognizer` and inferencers print what does not fit, and go on
+    with random weights. Models with parts of this package are filled, or
+    refuse; others keep the host's ways."""
+    from mmaction.apis import inference
+    from mmengine.infer import BaseInferencer
+
+    from .checkpoints import host_loading
+    load_checkpoint = inference.load_checkpoint
+    load_weights = BaseInferencer._load_weights_to_model
+
+    @functools.wraps(load_checkpoint)
+    def load_to_use(model, filename, *args, **kwargs):
+        if not host_loading.is_ours(model):
+            return load_checkpoint(model, filename, *args, **kwargs)
+        from mmengine.runner import CheckpointLoader
+        content = CheckpointLoader.load_checkpoint(filename, 'cpu')
+        host_loading.fill(model, content, filename)
+        return content
+
+    @functools.wraps(load_weights)
+    def load_weights_to_use(self, model, checkpoint, cfg) -> None:
+        if checkpoint is None or not host_loading.is_ours(model):
+            return load_weights(self, model, checkpoint, cfg)
+        host_loading.fill(model, checkpoint, 'the weights')
+
+    inference.load_checkpoint = load_to_use
+    BaseInferencer._load_weights_to_model = load_weights_to_use
+    return True
+
+
+@remedy
+def resume_in_foreign_words() -> bool:
+    """A checkpoint that cannot be resumed ends in a KeyError or the like."""
+    from mmengine.runner import FlexibleRunner, Runner
+
+    from .checkpoints import CheckpointError
+
+    def named(original: Callable) -> Callable:
+
+        @functools.wraps(original)
+        def resume(self, filename, *args, **kwargs) -> None:
+            try:
+                original(self, filename, *args, **kwargs)
+            except CheckpointError:
+                raise
+            except (ArithmeticError, AssertionError, AttributeError,
+                    LookupError, TypeError, ValueError) as error:
+                raise CheckpointError(
+                    f'{filename}: no training can be resumed from it '
+                    f'({type(error).__name__}: {error})') from error
+
+        return resume
+
+    Runner.resume = named(Runner.resume)
+    FlexibleRunner.resume = named(FlexibleRunner.resume)
+    return True

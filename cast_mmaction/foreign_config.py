@@ -7,10 +7,13 @@ module such a config is literals, and its types are names that are registered
 already.
 """
 import ast
-from typing import Any, Dict, Sequence, Union
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, Sequence, Union
 
 from mmaction.registry import MODELS, TRANSFORMS
 from mmengine.registry import Registry
+from torch import Tensor, nn
+from torch.nn.modules import module as registration
 
 from .checkpoints.rename import CheckpointError
 
@@ -84,24 +87,27 @@ def _literal(node: ast.AST) -> Any:
     return ast.literal_eval(node)
 
 
-def standalone(value: Any) -> Any:
-    """A config as plain data, without what is ``SETTLED``."""
+def standalone(value: Any, settled: Sequence[str] = tuple(SETTLED)) -> Any:
+    """A config as plain data, without what is settled."""
     if isinstance(value, dict):
         return {
-            key: SETTLED[key] if key in SETTLED else standalone(item)
+            key: SETTLED[key] if key in settled else standalone(item, settled)
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return type(value)(standalone(item) for item in value)
+        return type(value)(standalone(item, settled) for item in value)
     return value
 
 
-def check_config(config: Dict[str, Any], source: str) -> None:
+def check_config(config: Dict[str, Any],
+                 source: str,
+                 settled: Sequence[str] = tuple(SETTLED)) -> None:
     """Refuses a config that is more than a model and its test pipeline.
 
     Args:
         config (dict): ``model`` and ``test_pipeline``, a list of transforms.
         source (str): Where it is from, for the error.
+        settled (sequence[str]): Keys of ``SETTLED`` that it must not set.
 
     Raises:
         CheckpointError: If it names something that is not registered where
@@ -119,12 +125,12 @@ def check_config(config: Dict[str, Any], source: str) -> None:
     if set(config) != {'model', 'test_pipeline'}:
         raise CheckpointError(f'{source}: refused, its config holds more '
                               'than a model and a test_pipeline')
-    _check_plain(config, source)
+    _check_plain(config, source, settled)
     check_types(model, MODELS, source)
     check_types(pipeline, TRANSFORMS, source)
 
 
-def _check_plain(config: Any, source: str) -> None:
+def _check_plain(config: Any, source: str, settled: Sequence[str]) -> None:
     """Values that JSON has, and tuples; not too many, deep or large."""
     count, left = 0, [(config, 0)]
     while left:
@@ -138,7 +144,7 @@ def _check_plain(config: Any, source: str) -> None:
             if not all(isinstance(key, (str, int)) for key in value):
                 raise CheckpointError(f'{source}: refused, a key in its '
                                       'config is no name')
-            for key in set(value) & set(SETTLED):
+            for key in set(value) & set(settled):
                 if value[key] != SETTLED[key]:
                     raise CheckpointError(f'{source}: refused, its config '
                                           f'sets {key}')
@@ -194,3 +200,42 @@ def _registered(name: Any, registry: Registry, others: Sequence[str]) -> bool:
             return not home.startswith(OPENERS)
         registry = registry.parent
     return False
+
+
+@contextmanager
+def no_larger_than(weights: Dict[str, Any], source: str) -> Iterator[None]:
+    """Inside, a model that the weights could not fill is not built.
+
+    Args:
+        weights (dict): Tensors by name; whatever else is ignored.
+        source (str): Where the config is from, for the error.
+
+    Raises:
+        CheckpointError: If it is larger, or the config makes no model.
+    """
+    room = 2 * sum(
+        w.numel() for w in weights.values() if isinstance(w, Tensor)) + 2**20
+
+    def count(module: nn.Module, name: str, tensor: Tensor) -> None:
+        nonlocal room
+        room -= 0 if tensor is None else tensor.numel()
+        if room < 0:
+            raise CheckpointError(f'{source}: refused, its config asks for a '
+                                  'model that is larger than its weights')
+
+    handles = [
+        registration.register_module_parameter_registration_hook(count),
+        registration.register_module_buffer_registration_hook(count)
+    ]
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (AssertionError, AttributeError, ImportError, LookupError,
+            RuntimeError, TypeError, ValueError, ArithmeticError) as error:
+        raise CheckpointError(
+            f'{source}: its config makes no model '
+            f'({type(error).__name__}: {str(error)[:300]})') from error
+    finally:
+        for handle in handles:
+            handle.remove()

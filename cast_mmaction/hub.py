@@ -6,10 +6,9 @@ no tuples). Both are data, and the config may only name what is registered:
 loading a file runs no program of its maker.
 """
 import re
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Dict, Iterator, Union
+from typing import Dict, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -18,15 +17,15 @@ from mmengine.registry import init_default_scope
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn.modules import module as registration
 
 from .checkpoints import CheckpointError, load_strictly
 from .checkpoints.hugging_face_files import CONFIG, SCHEME
 from .checkpoints.reading import sha256_of
 from .checkpoints.rename import StateDict
 from .atomic_write import atomic_write
+from .foreign_config import (check_config, no_larger_than, parse_config,
+                             standalone)
 from .hugging_face import open_classifier
-from .foreign_config import check_config, parse_config, standalone
 from .version import __version__
 
 HUB_ID = re.compile(r'[\w.-]+/[\w.-]+')
@@ -60,16 +59,8 @@ def from_pretrained(path_or_hub_id: Union[str, Path],
     config = read_config(path)
     init_default_scope('mmaction')
     weights = load_file(path)
-    try:
-        with _no_larger_than(weights, path):
-            model = MODELS.build(config.model)
-    except CheckpointError:
-        raise
-    except (AssertionError, AttributeError, ImportError, LookupError,
-            RuntimeError, TypeError, ValueError, ArithmeticError) as error:
-        raise CheckpointError(
-            f'{path}: its config makes no model '
-            f'({type(error).__name__}: {str(error)[:300]})') from error
+    with no_larger_than(weights, str(path)):
+        model = MODELS.build(config.model)
     load_strictly(model, weights, str(path))
     model.cfg = config
     return model.to(device).eval()
@@ -95,29 +86,6 @@ def read_config(path: Path) -> Config:
     config = parse_config(metadata['config'], str(path))
     check_config(config, str(path))
     return Config(config)
-
-
-@contextmanager
-def _no_larger_than(weights: StateDict, path: Path) -> Iterator[None]:
-    """Stops the building of a model that the weights could not fill."""
-    room = 2 * sum(w.numel() for w in weights.values()) + 2**20
-
-    def count(module: nn.Module, name: str, tensor: torch.Tensor) -> None:
-        nonlocal room
-        room -= 0 if tensor is None else tensor.numel()
-        if room < 0:
-            raise CheckpointError(f'{path}: refused, its config asks for a '
-                                  'model that is larger than its weights')
-
-    handles = [
-        registration.register_module_parameter_registration_hook(count),
-        registration.register_module_buffer_registration_hook(count)
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def publish(model: nn.Module, cfg: Config, folder: Path, name: str) -> Path:

@@ -5,6 +5,7 @@ import pickle
 import re
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Union
 
@@ -12,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from .bounds import check_content, check_file
 from .rename import CheckpointError, StateDict
 from .torchscript import is_torchscript, read_torchscript
 
@@ -23,28 +25,32 @@ WRAPPERS = ('state_dict', 'model', 'module', 'model_state')
 HARMLESS = (argparse.Namespace, )
 
 # What readers raise on bytes that are not what they seem to be.
-DAMAGED = (pickle.UnpicklingError, zipfile.BadZipFile, SafetensorError,
-           struct.error, RuntimeError, EOFError, OSError, AssertionError,
-           AttributeError, LookupError, TypeError, ValueError)
+DAMAGED = (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error,
+           SafetensorError, struct.error, RuntimeError, EOFError, OSError,
+           ArithmeticError, AssertionError, AttributeError, LookupError,
+           MemoryError, TypeError, ValueError)
 
 TRUST = ('trusting a file means running whatever program its maker, or '
          'whoever could change it, has put into it, with all your rights')
 
 
-def read_checkpoint(path: Union[str, Path], trust: bool = False) -> Any:
+def read_checkpoint(path: Union[str, Path],
+                    trust: bool = False,
+                    map_location: Any = 'cpu') -> Any:
     """Reads a file of ``torch.save``, of safetensors or of TorchScript.
 
     Args:
         path: The file.
         trust: Also rebuild objects that are more than data. See ``TRUST``.
+        map_location: Where to put the tensors, see ``torch.load``.
 
     Returns:
-        Its content, tensors on the CPU.
+        Its content.
 
     Raises:
         CheckpointError: naming the file, if it is missing, damaged or no
             checkpoint, or the type of an object that only a program could
-            rebuild.
+            rebuild, or what makes it larger than its bytes.
     """
     path = Path(path)
     if not path.is_file():
@@ -57,7 +63,13 @@ def read_checkpoint(path: Union[str, Path], trust: bool = False) -> Any:
         if is_torchscript(path):
             return read_torchscript(path)
         with torch.serialization.safe_globals(HARMLESS):
-            return torch.load(path, map_location='cpu', weights_only=not trust)
+            if not trust:
+                check_file(path)
+            content = torch.load(
+                path, map_location=map_location, weights_only=not trust)
+        if not trust:
+            check_content(content, path.stat().st_size)
+        return content
     except CheckpointError as error:
         raise CheckpointError(f'{path}: refused, {error}') from None
     except DAMAGED as error:
@@ -98,7 +110,15 @@ def read_state_dict(path: Union[str, Path], trust: bool = False) -> StateDict:
         CheckpointError: as :func:`read_checkpoint`, and if there are no
             tensors by name inside.
     """
-    content = unwrap(read_checkpoint(path, trust))
+    return as_state_dict(unwrap(read_checkpoint(path, trust)), path)
+
+
+def as_state_dict(content: Any, path: Union[str, Path]) -> StateDict:
+    """The same content, if it is a dict of tensors by name.
+
+    Raises:
+        CheckpointError: if it is not, naming the file.
+    """
     if not isinstance(content, dict) or not content or not all(
             isinstance(key, str) and isinstance(value, torch.Tensor)
             for key, value in content.items()):

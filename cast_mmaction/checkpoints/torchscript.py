@@ -5,6 +5,7 @@ program inside and run parts of it; here only the list of tensors is read: a
 pickle in which nothing but tensors, containers and empty stand-ins for the
 archive's own classes can be built.
 """
+import io
 import pickle
 import zipfile
 from collections import OrderedDict
@@ -14,6 +15,7 @@ from typing import Any, Dict
 import torch
 from torch import Tensor
 
+from .bounds import check_archive, check_content, check_pickle
 from .rename import CheckpointError, StateDict
 
 _DTYPES = {
@@ -53,13 +55,19 @@ def read_torchscript(path: Path) -> StateDict:
 
     Raises:
         CheckpointError: if the archive holds other types than tensors,
-            numbers, strings and containers; names the first.
+            numbers, strings and containers (names the first), or unpacks
+            to more than its size.
     """
+    size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
+        check_archive(archive, size)
         folder = next(n for n in archive.namelist()
                       if n.endswith('/constants.pkl'))[:-len('constants.pkl')]
-        with archive.open(f'{folder}data.pkl') as file:
-            root = _Unpickler(file, archive, folder).load()
+        file = io.BytesIO(archive.read(f'{folder}data.pkl'))
+        check_pickle(file)
+        file.seek(0)
+        root = _Unpickler(file, archive, folder).load()
+    check_content(root, size)
     return dict(_tensors(root, ''))
 
 

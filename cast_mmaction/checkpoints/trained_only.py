@@ -142,7 +142,7 @@ def _fill(expert: nn.Module, state_dict: StateDict, prefix: str,
     expert.verified_sha256 = None  # what is loaded may be other weights
     if prefix + KEY not in state_dict:
         return
-    identity = json.loads(bytes(state_dict.pop(prefix + KEY).tolist()))
+    identity = _identity(state_dict.pop(prefix + KEY), prefix)
     wanted = identity['sha256']
     if sha256(frozen_tensors(expert)) != wanted:
         # Nothing has called init_weights, as when a model is only tested; or
@@ -157,3 +157,12 @@ def _fill(expert: nn.Module, state_dict: StateDict, prefix: str,
                 'former, or use a full checkpoint')
     for name, value in frozen_tensors(expert).items():
         state_dict.setdefault(prefix + name, value)
+
+
+def _identity(tensor: Tensor, prefix: str) -> Dict[str, str]:
+    try:
+        identity = json.loads(bytes(tensor.tolist()))
+        return {name: str(identity[name]) for name in ('pretrained', 'sha256')}
+    except (LookupError, RecursionError, TypeError, ValueError) as error:
+        raise CheckpointError(f'{prefix}{KEY} names no expert '
+                              f'({str(error)[:100]})') from None

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from ..checkpoints import complete
+from ..checkpoints.reading import as_state_dict
 from .checkpoint_hook import SafeCheckpointHook
 from .loops import ResumableEpochLoop
 
@@ -272,7 +273,8 @@ class StrictLoadHook(Hook):
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         wanted = model.state_dict()
-        found = checkpoint.get('state_dict', checkpoint)
+        found = as_state_dict(
+            checkpoint.get('state_dict', checkpoint), runner._load_from)
         found = {key.removeprefix('module.'): x for key, x in found.items()}
         found = complete(model, found)
         problems = {

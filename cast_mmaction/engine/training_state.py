@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from mmengine.runner import find_latest_checkpoint
 
-from ..checkpoints import CheckpointError
+from ..checkpoints import CheckpointError, read_checkpoint
 from ..atomic_write import atomic_write
 
 SUFFIX = '.state.pth'
@@ -40,7 +40,7 @@ def read_state(runner) -> dict:
         runner (Runner): A runner that is told to resume.
 
     Raises:
-        CheckpointError: If there is nothing.
+        CheckpointError: If there is nothing, or something else.
     """
     path = Path(runner._load_from or find_latest_checkpoint(runner.work_dir))
     state = path.with_suffix(SUFFIX)
@@ -49,4 +49,8 @@ def read_state(runner) -> dict:
             f'{path} holds no optimizer state and {state.name} is not beside '
             'it: only the newest checkpoint of a training can be resumed. '
             'To start anew from its weights, use load_from without resume')
-    return torch.load(state, map_location='cpu', weights_only=True)
+    content = read_checkpoint(state)
+    if not isinstance(content, dict) or set(content) != {'optimizer'}:
+        raise CheckpointError(f'{state}: holds something else than the state '
+                              'of an optimizer')
+    return content

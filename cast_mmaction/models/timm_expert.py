@@ -1,13 +1,11 @@
 """Vision transformers of timm as experts; the shape legend is in
 ``attention.py``."""
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Optional, Tuple, Union
 
 import timm
 from mmaction.registry import MODELS
 from mmengine.logging import MMLogger
-from safetensors.torch import load_file
 from timm.models import eva, vision_transformer
 from torch import Tensor, nn
 
@@ -203,10 +201,8 @@ def _scale(block: nn.Module, half: int, out: Tensor) -> Tensor:
 
 
 def _load_file(model: nn.Module, path: str) -> None:
-    read = load_file if Path(path).suffix == '.safetensors' else (
-        read_state_dict)
     family = FAMILIES[type(model).__module__.split('.')[-1]]
-    state_dict = family.checkpoint_filter_fn(read(path), model)
+    state_dict = family.checkpoint_filter_fn(read_state_dict(path), model)
     state_dict = {
         key: value
         for key, value in state_dict.items()

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 import shapes
 from cast_mmaction.atomic_write import atomic_write
+from cast_mmaction.checkpoints import read_checkpoint
 from cast_mmaction.engine.schedule import WarmupCosineLR
 from mmaction.registry import MODELS
 
@@ -158,7 +159,7 @@ def train(name: str, out: Path, cfg: Config, seed: int, steps: int) -> None:
     state_file = out.with_name(f'{out.stem}_state.pth')
     first = 0
     if state_file.exists():
-        state = torch.load(state_file, weights_only=True)
+        state = read_checkpoint(state_file)
         for key, part in parts.items():
             part.load_state_dict(state[key])
         first = state['step']

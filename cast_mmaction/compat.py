@@ -345,6 +345,7 @@ def program_in_checkpoint() -> bool:
     load = module.CheckpointLoader.load_checkpoint
     init_model = BaseInferencer._init_model
 
+    @functools.wraps(load)
     def load_checkpoint(filename, map_location=None, logger='current'):
         return host_loading.without_program(
             load(filename, map_location, logger), filename)

@@ -19,7 +19,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='where logs go')
     parser.add_argument(
-        '--dump', help='write all predictions to this .pkl file')
+        '--dump',
+        help='write all predictions to this .pkl file, and to an .npz beside '
+        'it')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -53,7 +55,7 @@ def build_config(args: argparse.Namespace) -> Config:
             cfg.test_evaluator = [cfg.test_evaluator]
         cfg.test_evaluator = [
             *cfg.test_evaluator,
-            dict(type='DumpResults', out_file_path=args.dump)
+            dict(type='DumpPlainResults', out_file_path=args.dump)
         ]
     return cfg
 

@@ -11,7 +11,7 @@ import pickle
 import pickletools
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO, Container, Optional
+from typing import Any, BinaryIO, Callable, Container, Optional
 
 import torch
 
@@ -37,6 +37,20 @@ CALLS = {
     'torch._utils._rebuild_parameter'
 }
 PICKLES_OF_LEGACY = 5  # magic, version, machine, content, keys
+
+
+class Call:
+    """A function that a pickle may call, and not give attributes to."""
+    __slots__ = ('function', )
+
+    def __init__(self, function: Callable) -> None:
+        self.function = function
+
+    def __call__(self, *args) -> Any:
+        return self.function(*args)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError('it changes a function')
 
 
 def check_file(path: Path) -> None:

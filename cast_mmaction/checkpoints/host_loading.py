@@ -71,8 +71,12 @@ def without_program(content: Any, filename: str) -> Dict[str, Any]:
             isinstance(content.get(part, {}), dict) for part in parts):
         raise CheckpointError(f'{filename}: is no checkpoint, a dict with a '
                               f'dict each for {", ".join(parts)}')
+    meta = content.get('meta', {})
+    for name in {'epoch', 'iter', 'seed'} & set(meta):
+        if not isinstance(meta[name], (int, type(None))):
+            raise CheckpointError(f'{filename}: its {name} is no number')
     # Runners run it to learn how many GPUs an mmcv 1.x run had.
-    content.get('meta', {}).pop('config', None)
+    meta.pop('config', None)
     return content
 
 

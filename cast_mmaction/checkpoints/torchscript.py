@@ -15,10 +15,10 @@ from typing import Any, Dict
 import torch
 from torch import Tensor
 
-from .bounds import check_archive, check_content, check_pickle
+from .bounds import Call, check_archive, check_content, check_pickle
 from .rename import CheckpointError, StateDict
 
-_DTYPES = {
+DTYPES = {
     'FloatStorage': torch.float32,
     'HalfStorage': torch.float16,
     'BFloat16Storage': torch.bfloat16,
@@ -89,16 +89,16 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module.startswith('__torch__'):
             return _ScriptObject
-        if module == 'torch' and name in _DTYPES:
-            return _DTYPES[name]
+        if module == 'torch' and name in DTYPES:
+            return DTYPES[name]
         if (module, name) == ('collections', 'OrderedDict'):
             return OrderedDict
         if (module, name) == ('torch._utils', '_rebuild_tensor_v2'):
-            return _rebuild_tensor
+            return Call(rebuild_tensor)
         if module == 'torch.jit._pickle' and name in _LISTS:
             return list
         if (module, name) == ('torch.jit._pickle', 'restore_type_tag'):
-            return _without_tag
+            return Call(_without_tag)
         raise CheckpointError(f'it holds a {module}.{name}')
 
     def persistent_load(self, pid: tuple) -> Tensor:
@@ -111,7 +111,7 @@ class _Unpickler(pickle.Unpickler):
         return self.storages[key]
 
 
-def _rebuild_tensor(storage: Tensor, offset: int, size: tuple, stride: tuple,
+def rebuild_tensor(storage: Tensor, offset: int, size: tuple, stride: tuple,
                     *_) -> Tensor:
     return torch.as_strided(storage, size, stride, offset)
 

@@ -8,11 +8,11 @@ import pickle
 import zipfile
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-import mmengine
 import numpy as np
 import torch
 
 from ..atomic_write import atomic_write
+from .dumps import read_samples, write_samples
 from .verb_noun import (harmonic_mean, log_probabilities,
                         verb_noun_accuracy)
 
@@ -73,13 +73,16 @@ def from_probabilities(source: str, ids: Sequence[str],
 def load_dump(path: str) -> Predictions:
     """Read what ``tools/test.py --dump`` wrote.
 
+    Args:
+        path (str): The ``.pkl``, or the ``.npz`` beside it.
+
     Raises:
         ValueError: If it is not a dump of verb and noun probabilities.
     """
-    samples = mmengine.load(path)
+    samples = read_samples(path)
     for place, sample in enumerate(samples):
         scores = sample.get('pred_score')
-        if 'narration_id' not in sample or not isinstance(
+        if not isinstance(sample.get('narration_id'), str) or not isinstance(
                 scores, dict) or set(scores) != set(TASKS):
             raise ValueError(
                 f'{path}, sample {place}: expected a narration_id and a '
@@ -87,7 +90,7 @@ def load_dump(path: str) -> Predictions:
                 'model with VerbNounHead and an EpicKitchensDataset')
     return from_probabilities(
         path, [sample['narration_id'] for sample in samples], {
-            task: [sample['pred_score'][task].numpy() for sample in samples]
+            task: [np.asarray(sample['pred_score'][task]) for sample in samples]
             for task in TASKS
         }, [sample.get('unreadable', False) for sample in samples])
 
@@ -222,7 +225,8 @@ def score(predictions: Predictions, labels: Dict[str, Tuple[int, int]],
 
 
 def write_dump(path: str, predictions: Predictions) -> None:
-    """Write predictions in the form of ``tools/test.py --dump``."""
+    """Write predictions in the form of ``tools/test.py --dump``: a ``.pkl``
+    and, beside it, an ``.npz``."""
     samples = [
         dict(
             narration_id=name,
@@ -233,20 +237,15 @@ def write_dump(path: str, predictions: Predictions) -> None:
         for name, verb, noun, unreadable in zip(*predictions[:3],
                                                 predictions.unreadable)
     ]
-    _write_pickle(path, samples)
+    write_samples(path, samples)
 
 
 def write_official_pickle(path: str, predictions: Predictions) -> None:
     """Write the ``.pkl`` that the organisers' evaluation script reads."""
-    _write_pickle(
-        path,
-        dict(
-            narration_id=np.array(predictions.narration_ids),
-            verb_output=predictions.verb.astype(np.float32),
-            noun_output=predictions.noun.astype(np.float32)))
-
-
-def _write_pickle(path: str, content: object) -> None:
+    content = dict(
+        narration_id=np.array(predictions.narration_ids),
+        verb_output=predictions.verb.astype(np.float32),
+        noun_output=predictions.noun.astype(np.float32))
     with atomic_write(path) as temporary, open(temporary, 'wb') as file:
         pickle.dump(content, file)
 

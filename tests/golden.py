@@ -13,7 +13,8 @@ class GoldenCase:
 
     Args:
         folder: ``shared/golden``.
-        index: File of the cases, 'cast_cases' or 'peer_cases'.
+        index: File of the cases, 'cast_cases', 'peer_cases' or
+            'sound_cases'.
         name: Name of the case.
     """
 
@@ -29,11 +30,13 @@ class GoldenCase:
 
     def state_dict(self) -> Dict[str, torch.Tensor]:
         """Weights under the reference's names."""
-        return {
+        weights = {
             name: torch.from_numpy(
                 self.recipe.make_weight(name, shape, self.case['seed']))
             for name, shape, *_ in self.case['parameters']
         }
+        aliases = self.case.get('aliases', {})
+        return {**weights, **{k: weights[v] for k, v in aliases.items()}}
 
     def trained(self) -> List[str]:
         """Names of the parameters that the reference trains (CAST only)."""
@@ -45,6 +48,12 @@ class GoldenCase:
                                            self.model['all_frames'], 224, 224)
         return torch.from_numpy(
             self.recipe.make_input(tuple(shape), self.case['seed']))
+
+    def spectrogram(self) -> torch.Tensor:
+        """The sound, ``(B, 1, frames, bins)``."""
+        return torch.from_numpy(
+            self.recipe.make_spectrogram(
+                tuple(self.case['spectrogram']), self.case['seed']))
 
 
 def relative_error(actual: torch.Tensor, expected: np.ndarray) -> float:

@@ -177,8 +177,38 @@ VJEPA2 = Layout(
     backbone='backbone.expert.',
     dims={'neck.query': 3})
 
+AST = Layout(
+    source='ast',
+    model_types=('audio-spectrogram-transformer', ),
+    tell=r'(.+\.)?embeddings\.distillation_token',
+    prefix='audio_spectrogram_transformer.',
+    rules=[
+        ('embeddings.cls_token', 'embedding.class_token'),
+        ('embeddings.distillation_token', 'embedding.distillation_token'),
+        ('embeddings.position_embeddings', 'embedding.spectrogram_positions'),
+        ('embeddings.patch_embeddings.projection', _PATCHES),
+        *with_prefix([*VIT_ATTENTION, *VIT_BLOCK], 'encoder.layer.{}.',
+                     'blocks.{}.'),
+        # What a model of transformers 5 calls the same in memory.
+        *with_prefix([
+            ('layernorm_before', 'norm1'),
+            *attention([f'attention.{x}_proj' for x in 'qkv'], 'attn'),
+            ('attention.o_proj', 'attn.proj'),
+            ('layernorm_after', 'norm2'),
+            ('mlp', 'mlp'),
+        ], 'layers.{}.', 'blocks.{}.'),
+        ('layernorm', 'norm'),
+    ],
+    head=[],
+    left_out=('classifier', ),
+    dims={
+        'embedding.class_token': 3,
+        'embedding.distillation_token': 3,
+        'embedding.spectrogram_positions': 3
+    })
+
 # To add a model: its table here, its sizes in ``hugging_face_config``.
-LAYOUTS: Sequence[Layout] = (VIDEOMAE, CLIP, TIMESFORMER, VJEPA2)
+LAYOUTS: Sequence[Layout] = (VIDEOMAE, CLIP, TIMESFORMER, VJEPA2, AST)
 
 
 def recognise(state_dict: StateDict) -> Optional[Layout]:
@@ -220,7 +250,10 @@ def from_hugging_face(state_dict: StateDict,
             key.removeprefix(layout.prefix): value
             for key, value in state_dict.items()
         }, rules))
-    own = {key: _our_shape(key, value) for key, value in renamed.items()}
+    own = {
+        key: _our_shape(key, value, layout)
+        for key, value in renamed.items()
+    }
     if not any(key.startswith(CLASSIFIER) for key in own):
         return own
     return {
@@ -294,6 +327,9 @@ def _join(state_dict: StateDict) -> StateDict:
         found.setdefault(f'{stem}{whole}.{leaf}', {})[int(part)] = value
     for key, parts in found.items():
         count = 3 if '.qkv.' in key else 2
+        if key.endswith('weight') and len(parts) < count:
+            raise CheckpointError(f'parts of {key} are missing: only '
+                                  f'{sorted(parts)} of {count} are there')
         like = torch.zeros_like(next(iter(parts.values())))
         joined[key] = torch.cat([parts.get(i, like) for i in range(count)])
     return joined
@@ -316,13 +352,14 @@ def _split(state_dict: StateDict, layout: Layout) -> StateDict:
     return split
 
 
-def _our_shape(key: str, value: Tensor) -> Tensor:
-    if key.endswith(('class_token', 'neck.query')):
+def _our_shape(key: str, value: Tensor, layout: Layout) -> Tensor:
+    if key.endswith(('class_token', 'distillation_token', 'neck.query')):
         return value.flatten()
     if key.endswith('positions') and value.dim() == 3:
         return value[0]
     if key.endswith(f'{_PATCHES}.weight') and value.dim() == 4:
-        return value.unsqueeze(2)  # a patch is a tubelet of one frame
+        if layout is not AST:
+            return value.unsqueeze(2)  # a patch is a tubelet of one frame
     return value
 
 

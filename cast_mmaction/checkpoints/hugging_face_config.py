@@ -192,6 +192,21 @@ def _our_vjepa2(config: dict) -> dict:
         tubelet_size=config.get('tubelet_size', 2))
 
 
+def _our_ast(config: dict) -> dict:
+    strides = {config.get(f'{axis}_stride', 10)
+               for axis in ('frequency', 'time')}
+    if len(strides) > 1:
+        raise CheckpointError('frequency_stride and time_stride differ, '
+                              'which is not offered here')
+    return dict(
+        type='ASTExpert',
+        arch=_arch(config),
+        num_mel_bins=config.get('num_mel_bins', 128),
+        num_frames=config.get('max_length', 1024),
+        patch_size=config.get('patch_size', 16),
+        stride=strides.pop())
+
+
 def _mlp_dims(expert: nn.Module) -> int:
     return expert.blocks[0].mlp.fc1.out_features
 
@@ -239,19 +254,32 @@ def _their_vjepa2(expert: nn.Module) -> dict:
         layer_norm_eps=expert.norm_eps)
 
 
+def _their_ast(expert: nn.Module) -> dict:
+    return dict(
+        intermediate_size=_mlp_dims(expert),
+        num_mel_bins=expert.num_mel_bins,
+        max_length=expert.num_frames,
+        frequency_stride=expert.stride,
+        time_stride=expert.stride,
+        layer_norm_eps=expert.norm.eps)
+
+
 _OURS: Dict[str, Callable[[dict], dict]] = dict(
     videomae=_our_videomae,
     clip=_our_clip,
     timesformer=_our_timesformer,
-    vjepa2=_our_vjepa2)
+    vjepa2=_our_vjepa2,
+    ast=_our_ast)
 _THEIRS: Dict[str, Callable[[nn.Module], dict]] = dict(
     videomae=_their_videomae,
     clip=_their_clip,
     timesformer=_their_timesformer,
-    vjepa2=_their_vjepa2)
+    vjepa2=_their_vjepa2,
+    ast=_their_ast)
 # Their class: an encoder alone, and with a classifier.
 _ARCHITECTURES = dict(
     videomae=('VideoMAEModel', 'VideoMAEForVideoClassification'),
     clip=('CLIPVisionModel', 'CLIPVisionModel'),
     timesformer=('TimesformerModel', 'TimesformerForVideoClassification'),
-    vjepa2=('VJEPA2Model', 'VJEPA2ForVideoClassification'))
+    vjepa2=('VJEPA2Model', 'VJEPA2ForVideoClassification'),
+    ast=('ASTModel', 'ASTModel'))

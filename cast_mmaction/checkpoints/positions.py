@@ -3,7 +3,9 @@ import math
 import re
 from typing import Dict, List, Sequence, Tuple
 
+import torch
 import torch.nn.functional as F
+from mmengine.logging import MMLogger
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor
 
@@ -17,6 +19,9 @@ POSITION_TABLES: List[Tuple[str, Tuple[str, int]]] = [
     (r'(.+\.)?(query|key)_positions\.time', ('time', 0)),  # B-CAST
     (r'(.+\.)?(query|key)_positions\.space', ('space', 0)),
 ]
+
+SPECTROGRAM = 'embedding.spectrogram_positions'
+AST_BANDS = 12
 
 
 def fit_positions(
@@ -57,6 +62,51 @@ def fit_positions(
         how = 'linear' if axis == 'time' else 'bicubic, antialiased'
         resized[key] = f'{old} -> {new} over {axis}, {how}'
     return fitted, resized
+
+
+def fit_spectrogram(state_dict: StateDict,
+                    grid: Tuple[int, int]) -> StateDict:
+    """Brings the positions of a spectrogram transformer to another length.
+
+    A longer table is cropped around its middle in time, a shorter one
+    interpolated, as its authors do. The two special tokens keep their
+    positions.
+
+    Args:
+        state_dict: Tensors under this package's names.
+        grid: Bands of mel bins and columns of patches that are wanted.
+
+    Raises:
+        CheckpointError: if the table is not one of ``grid[0]`` bands.
+    """
+    table = state_dict.get(SPECTROGRAM)
+    rows, columns = grid
+    if table is None or len(table) == 2 + rows * columns:
+        return state_dict
+    special, patches = table[:2], table[2:]
+    # The length alone does not tell the bands: AST's own have 12.
+    if rows != AST_BANDS or len(patches) % rows:
+        raise CheckpointError(
+            f'{SPECTROGRAM}: a table of {len(patches)} patches cannot be '
+            f'brought to {rows} x {columns}. Positions are resized in time '
+            f'only, between spectrograms of {AST_BANDS} bands (128 mel bins '
+            'with stride 10)')
+    patches = patches.unflatten(0, (rows, -1))  # (rows, old columns, D)
+    old = patches.shape[1]
+    if columns < old:
+        start = old // 2 - columns // 2
+        patches, how = patches[:, start:start + columns], 'cropped'
+    else:
+        patches = F.interpolate(
+            patches.float().permute(2, 0, 1)[None], (rows, columns),
+            mode='bilinear')[0].permute(1, 2, 0)
+        how = 'interpolated'
+    MMLogger.get_current_instance().info(
+        f'{SPECTROGRAM}: {how} from {old} to {columns} columns in time')
+    return {
+        **state_dict, SPECTROGRAM:
+        torch.cat([special, patches.flatten(0, 1).to(special.dtype)])
+    }
 
 
 def _layout(key: str):

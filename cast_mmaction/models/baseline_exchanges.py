@@ -10,7 +10,7 @@ from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from .adapters import Adapter, init_linear
-from .exchange import (DIRECTIONS, CrossRead, Exchange, Resample, Residuals,
+from .exchange import (CrossRead, Exchange, Resample, Residuals,
                        split_prefix)
 from .expert import TokenSpec
 
@@ -51,7 +51,7 @@ class CrossAttentionExchange(Exchange):
                  positions: bool = True,
                  adapter_ratio: Optional[float] = None,
                  num_heads: Optional[int] = None,
-                 directions: Sequence[str] = DIRECTIONS,
+                 directions: Optional[Sequence[str]] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(spatial, temporal, directions, init_cfg)
         self.spatial_norm = nn.LayerNorm(self.spatial.embed_dims, eps=1e-6)
@@ -104,7 +104,7 @@ class Lateral(Exchange):
     def __init__(self,
                  spatial: Union[TokenSpec, dict],
                  temporal: Union[TokenSpec, dict],
-                 directions: Sequence[str] = DIRECTIONS,
+                 directions: Optional[Sequence[str]] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(spatial, temporal, directions, init_cfg)
         self.t2s = self.s2t = None

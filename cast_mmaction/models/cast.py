@@ -1,9 +1,11 @@
-"""CAST: two frozen experts and an exchange (NeurIPS 2023, arXiv 2311.18825).
+"""CAST: frozen experts and exchanges between them.
 
-The shape legend is in ``attention.py``.
+Two experts and one exchange are CAST (NeurIPS 2023, arXiv 2311.18825); space
+and sound are CAVA; space, time and sound CA2ST (arXiv 2503.23447). The shape
+legend is in ``attention.py``.
 """
 from functools import lru_cache
-from typing import Callable, List, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -12,79 +14,127 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .adapters import BlockAdapters, DropSamples, NoAdapters
-from .exchange import Exchange
+from .exchange import BCAST, STREAMS, Exchange
 from .expert import Expert, build_expert
 
 Blocks = Sequence[nn.Module]
 Adapters = Union[BlockAdapters, NoAdapters]
+Streams = Dict[str, Tensor]  # (B, T, P, D) by name of the expert
+
+ORDERS = ('sequential', 'parallel')
+TAKEN = ('layers', 'exchange', 'drop_path')  # names of other modules
 
 
 class CASTLayer(nn.Module):
-    """What is trained at one depth: adapters of both blocks, the exchange.
+    """What is trained at one depth: adapters of the blocks, the exchanges.
 
-    Between experts of unequal depth a layer also leads the deeper one up to
+    Between experts of unequal depth a layer also leads the deeper ones up to
     the block that is paired.
 
     Args:
-        spatial: Adapters of the paired spatial block.
-        temporal: Adapters of the paired temporal block.
-        exchange: The exchange at this depth, or None.
-        drop_path_rate: Probability that a sample skips the exchange.
-        spatial_leads: Adapters of the unpaired spatial blocks before it.
-        temporal_leads: Adapters of the unpaired temporal blocks before it.
+        adapters: By expert, those of the unpaired blocks that lead up to the
+            paired one, and last that of the paired one.
+        exchanges: The exchanges by name; None for one that is not at this
+            depth.
+        parallel: All exchanges read the same tokens, instead of each what
+            the one before has left.
+        drop_path_rate: Probability that a sample skips an exchange.
+        dropped: Experts whose attention is skipped as well.
     """
 
     def __init__(self,
-                 spatial: Adapters,
-                 temporal: Adapters,
-                 exchange: Optional[Exchange] = None,
+                 adapters: Dict[str, Sequence[Adapters]],
+                 exchanges: Dict[str, Optional[Exchange]],
+                 parallel: bool = False,
                  drop_path_rate: float = 0.,
-                 spatial_leads: Sequence[Adapters] = (),
-                 temporal_leads: Sequence[Adapters] = ()) -> None:
+                 dropped: Sequence[str] = ()) -> None:
         super().__init__()
-        self.spatial_leads = nn.ModuleList(spatial_leads)
-        self.temporal_leads = nn.ModuleList(temporal_leads)
-        self.spatial = spatial
-        self.temporal = temporal
-        self.exchange = exchange
+        for name, (*leads, _) in adapters.items():
+            self.add_module(f'{name}_leads', nn.ModuleList(leads))
+        for name, (*_, paired) in adapters.items():
+            self.add_module(name, paired)
+        for name, exchange in exchanges.items():
+            self.add_module(name, exchange)
         self.drop_path = DropSamples(drop_path_rate)
+        self.dropped = tuple(dropped)
+        here = [name for name, x in exchanges.items() if x is not None]
+        self.rounds = [here] if parallel else [[name] for name in here]
 
-    def attend(self, blocks_s: Blocks, blocks_t: Blocks, s: Tensor,
-               t: Tensor) -> Tuple[Tensor, Tensor]:
-        """Attention with adapters, then the exchange (eq. 3 to 5)."""
-        for adapters, block in zip(self.spatial_leads, blocks_s):
-            s = s + adapters.attend(block, s)
-            s = s + adapters.feed_forward(block, s)[0]
-        for adapters, block in zip(self.temporal_leads, blocks_t):
-            t = t + adapters.attend(block, t)
-            t = t + adapters.feed_forward(block, t)[0]
-        s = s + self.spatial.attend(blocks_s[-1], s)
-        t = t + self.temporal.attend(blocks_t[-1], t)
-        if self.exchange is None:
-            return s, t
-        to_s, to_t = self.exchange.residuals(s, t)
-        if to_s is not None:
-            s = s + self.drop_path(to_s)
-        if to_t is not None:
-            t = t + self.drop_path(to_t)
-        return s, t
+    def attend(self, blocks: Dict[str, Blocks], x: Streams,
+               present: Dict[str, Tensor]) -> Streams:
+        """Attention with adapters, then the exchanges (eq. 3 to 5)."""
+        attended = {}
+        for name, tokens in x.items():
+            *leads, paired = blocks[name]
+            for adapters, block in zip(getattr(self, f'{name}_leads'), leads):
+                tokens = tokens + adapters.attend(block, tokens)
+                tokens = tokens + adapters.feed_forward(block, tokens)[0]
+            residual = getattr(self, name).attend(paired, tokens)
+            if name in self.dropped:
+                residual = self.drop_path(residual)
+            attended[name] = tokens + residual
+        return self._talk(attended, present)
 
-    def feed_forward(self, blocks_s: Blocks, blocks_t: Blocks, s: Tensor,
-                     t: Tensor) -> Tuple[Tensor, Tensor]:
+    def _talk(self, x: Streams, present: Dict[str, Tensor]) -> Streams:
+        # Rounds of exchanges: one at a time, or all at once.
+        for names in self.rounds:
+            heard = {name: [] for name in x}
+            for exchange in (getattr(self, name) for name in names):
+                a, b = exchange.between
+                if a not in x or b not in x:
+                    continue
+                to_a, to_b = exchange.residuals(x[a], x[b])
+                for reader, source, residual in ((a, b, to_a), (b, a, to_b)):
+                    if residual is not None:
+                        heard[reader].append(
+                            (self.drop_path(residual), present.get(source)))
+            x = {
+                name: tokens + _mean(heard[name]) if heard[name] else tokens
+                for name, tokens in x.items()
+            }
+        return x
+
+    def feed_forward(self, blocks: Dict[str, Blocks], x: Streams) -> Streams:
         """Feed-forward with adapters (eq. 6)."""
-        return (s + self.spatial.feed_forward(blocks_s[-1], s)[0],
-                t + self.temporal.feed_forward(blocks_t[-1], t)[0])
+        return {
+            name: tokens +
+            getattr(self, name).feed_forward(blocks[name][-1], tokens)[0]
+            for name, tokens in x.items()
+        }
 
-    def forward(self, blocks_s: Blocks, blocks_t: Blocks, s: Tensor,
-                t: Tensor) -> Tuple[Tensor, Tensor]:
-        """Tokens ``(B, T, P, D)`` of both streams, one depth further."""
-        s, t = self.attend(blocks_s, blocks_t, s, t)
-        return self.feed_forward(blocks_s, blocks_t, s, t)
+    def forward(self, blocks: Dict[str, Blocks], x: Streams,
+                present: Dict[str, Tensor]) -> Streams:
+        """One depth further.
+
+        Args:
+            blocks: By expert, its blocks from after the last pair up to this.
+            x: The tokens.
+            present: By expert ``(B,)``, the samples that have its input;
+                without an entry all do.
+        """
+        return self.feed_forward(blocks, self.attend(blocks, x, present))
+
+
+def _mean(heard: Sequence[Tuple[Tensor, Optional[Tensor]]]) -> Tensor:
+    """Mean of residuals ``(B, T, P, D)``, of each sample over the sources
+    that it has; zero where it has none."""
+    total, count = [], []
+    for residual, present in heard:
+        if present is not None:
+            present = present[:, None, None, None]
+            residual = residual.masked_fill(~present, 0)
+        total.append(residual)
+        count.append(1 if present is None else present.to(residual.dtype))
+    if len(heard) == 1:
+        return total[0]
+    count = sum(count)
+    return sum(total[1:], total[0]) / (
+        count.clamp(min=1) if isinstance(count, Tensor) else count)
 
 
 @MODELS.register_module()
 class CAST(BaseModule):
-    """Cross-attention in space and time.
+    """Cross-attention in space and time, and between any other experts.
 
     Args:
         spatial: Config of the spatial expert.
@@ -96,14 +146,14 @@ class CAST(BaseModule):
         adapter_ratio: Bottleneck of the adapters as a share of the width;
             None for no adapters.
         ffn_adapter_scale: Factor on the feed-forward adapters.
-        drop_path_rate: Drop path on the exchange at the last pair, growing
+        drop_path_rate: Drop path on the exchanges at the last pair, growing
             linearly from 0 at the first; whole samples are dropped.
         freeze_experts: False trains the experts too.
         pairing: Pairs ``(spatial block, temporal block)`` that run side by
-            side and may exchange, ascending, up to the last block of both.
-            Blocks in no pair run too. None pairs every block of the shallower
-            expert with the evenly spaced ones of the deeper, see
-            :func:`pair_blocks`.
+            side and may exchange, ascending, up to the last block of both;
+            of three experts, triples. Blocks in no pair run too. None pairs
+            every block of the shallowest expert with the evenly spaced ones
+            of the others, see :func:`pair_blocks`.
         with_cp: Recompute each depth in the backward pass instead of keeping
             its activations.
         compile: Compile one depth with ``torch.compile``; all depths share
@@ -114,39 +164,65 @@ class CAST(BaseModule):
             'bfloat16' or 'float16'. Under autocast to the same type this
             changes no output; without autocast it is an error.
         init_cfg: As in mmengine.
+        experts: Configs of any experts by name, in place of ``spatial`` and
+            ``temporal``.
+        exchanges: With ``experts``: configs of exchanges, each with
+            ``between=(first, second)``, names of two experts, and perhaps
+            ``layers``, as ``exchange_layers``.
+        exchange_order: 'sequential': at each depth every exchange reads what
+            the one before has left; 'parallel': all read the same tokens,
+            and a stream gets the mean of its residuals.
+        share_projections: At each depth an expert has one projection down
+            and one up for all its exchanges, which are all of type BCAST.
 
     Raises:
         RuntimeError: on running with ``frozen_dtype`` outside autocast.
         ValueError: if there is no such expert, the temporal one has no time
-            axis, the pairing does not fit, or a pair of ``exchange_layers``
-            does not exist.
+            axis, the pairing does not fit, an exchange names experts or
+            pairs of blocks that do not exist, or options contradict each
+            other.
     """
 
     def __init__(self,
-                 spatial: dict,
-                 temporal: dict,
+                 spatial: Optional[dict] = None,
+                 temporal: Optional[dict] = None,
                  exchange: Optional[dict] = dict(type='BCAST'),
                  exchange_layers: Optional[Sequence[int]] = None,
                  adapter_ratio: Optional[float] = 0.25,
                  ffn_adapter_scale: float = 0.5,
                  drop_path_rate: float = 0.,
                  freeze_experts: bool = True,
-                 pairing: Optional[Sequence[Tuple[int, int]]] = None,
+                 pairing: Optional[Sequence[Sequence[int]]] = None,
                  with_cp: bool = False,
                  compile: Union[bool, dict] = False,
                  frozen_dtype: Optional[str] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: Optional[dict] = None,
+                 experts: Optional[Dict[str, dict]] = None,
+                 exchanges: Sequence[dict] = (),
+                 exchange_order: str = 'sequential',
+                 share_projections: bool = False) -> None:
         super().__init__(init_cfg=init_cfg)
         if frozen_dtype is not None and not freeze_experts:
             raise ValueError(f'frozen_dtype={frozen_dtype!r} is for frozen '
                              'experts; leave it out to train them')
-        self.spatial = build_expert(spatial)
-        self.temporal = build_expert(temporal)
-        if self.temporal.num_steps < 2:
-            raise ValueError(
-                f'the temporal expert {temporal["type"]} has no time axis: '
-                f'it makes {self.temporal.num_steps} time step of '
-                f'{self.temporal.num_frames} frames; it needs at least 2')
+        if exchange_order not in ORDERS:
+            raise ValueError(f'exchange_order={exchange_order!r}; use one of '
+                             f'{ORDERS}')
+        self.is_pair = experts is None
+        pair_keys = (spatial, temporal, exchange_layers)
+        if exchanges and self.is_pair or (
+                not self.is_pair and pair_keys != (None, None, None)):
+            raise ValueError('give either experts and exchanges, or spatial, '
+                             'temporal, exchange and exchange_layers')
+        if self.is_pair:
+            experts = dict(spatial=spatial, temporal=temporal)
+            if exchange is not None:
+                exchanges = [
+                    dict(exchange, between=STREAMS, layers=exchange_layers)
+                ]
+        self.names = tuple(experts)
+        for name, cfg in experts.items():
+            self._add_expert(name, cfg)
         self.freeze_experts = freeze_experts
         self.with_cp = with_cp
         self.compile_options = None
@@ -154,13 +230,16 @@ class CAST(BaseModule):
             options = {} if compile is True else compile
             self.compile_options = tuple(sorted(options.items()))
         self.frozen_dtype = frozen_dtype
-        depths = len(self.spatial.blocks), len(self.temporal.blocks)
-        pairs = _check_pairing(pairing, *depths)
+        pairs = _check_pairing(
+            pairing, {n: len(e.blocks)
+                      for n, e in self.named_experts().items()})
         # Blocks of each expert up to a pair: [(first, one past the last)].
-        self._spans = [[(begin + 1, end + 1)
-                        for begin, end in zip((-1, ) + ends, ends)]
-                       for ends in zip(*pairs)]
-        exchanging = _check_layers(exchange_layers, len(pairs))
+        self._spans = {
+            name: [(begin + 1, end + 1)
+                   for begin, end in zip((-1, ) + ends, ends)]
+            for name, ends in zip(self.names, zip(*pairs))
+        }
+        exchanges = _check_exchanges(exchanges, self.names, len(pairs))
 
         def adapters(expert: Expert, span: Tuple[int, int]) -> List[Adapters]:
             return [
@@ -169,63 +248,131 @@ class CAST(BaseModule):
                 for _ in range(*span)
             ]
 
+        dropped = [n for n in self.names if getattr(self, n).drops_attention]
         self.layers = nn.ModuleList()
-        for i, (span_s, span_t) in enumerate(zip(*self._spans)):
-            module = None
-            if exchange is not None and i in exchanging:
-                module = MODELS.build(
-                    dict(
-                        exchange,
-                        spatial=self.spatial.spec,
-                        temporal=self.temporal.spec))
-            *leads_s, paired_s = adapters(self.spatial, span_s)
-            *leads_t, paired_t = adapters(self.temporal, span_t)
+        for i in range(len(pairs)):
+            modules = {
+                name: self._build_exchange(cfg) if i in layers else None
+                for name, (cfg, layers) in exchanges.items()
+            }
+            if share_projections:
+                _share_projections(modules)
             rate = drop_path_rate * i / max(len(pairs) - 1, 1)
             self.layers.append(
-                CASTLayer(paired_s, paired_t, module, rate, leads_s, leads_t))
+                CASTLayer(
+                    {
+                        name: adapters(expert, self._spans[name][i])
+                        for name, expert in self.named_experts().items()
+                    }, modules, exchange_order == 'parallel', rate, dropped))
         if freeze_experts:
             for expert in self.experts():
                 expert.freeze(frozen_dtype)
 
-    def experts(self) -> Tuple[Expert, Expert]:
-        """The spatial and the temporal expert."""
-        return self.spatial, self.temporal
+    def _add_expert(self, name: str, cfg: Optional[dict]) -> None:
+        if cfg is None:
+            raise ValueError(f'CAST needs a {name} expert: give its config, '
+                             'or any experts by name in `experts`')
+        if not name.isidentifier() or hasattr(self, name) or name in TAKEN:
+            raise ValueError(f'an expert cannot be called {name!r}; choose '
+                             "another name, such as 'audio'")
+        expert = build_expert(cfg)
+        if name == 'temporal' and expert.num_steps < 2:
+            raise ValueError(
+                f'the temporal expert {cfg["type"]} has no time axis: it '
+                f'makes {expert.num_steps} time step of {expert.num_frames} '
+                'frames; it needs at least 2')
+        self.add_module(name, expert)
 
-    def forward(self, clip: Tensor) -> Tuple[Tensor, Tensor]:
-        """Runs both experts side by side.
+    def _build_exchange(self, cfg: dict) -> Exchange:
+        first, second = (getattr(self, name).spec for name in cfg['between'])
+        cfg = dict(cfg, spatial=first, temporal=second)
+        if cfg['between'] == STREAMS:
+            del cfg['between']  # what every exchange is made for
+        return MODELS.build(cfg)
+
+    def experts(self) -> Tuple[Expert, ...]:
+        """The experts in the order of the config."""
+        return tuple(self.named_experts().values())
+
+    def named_experts(self) -> Dict[str, Expert]:
+        """The experts by name."""
+        return {name: getattr(self, name) for name in self.names}
+
+    def forward(
+        self, imgs: Optional[Tensor] = None, **inputs: Optional[Tensor]
+    ) -> Union[Tuple[Tensor, ...], Dict[str, Tensor]]:
+        """Runs the experts side by side.
 
         Args:
-            clip: ``(B, 3, F, H, W)``, normalised.
+            imgs: Clips ``(B, 3, F, H, W)``, normalised.
+            **inputs: What other experts take, by the name that they state as
+                their modality: spectrograms ``audio (B, 1, frames, bins)``.
+                Without it, or with None, the model runs as if it had no such
+                expert. With ``has_audio (B,)`` bool, nothing hears the sound
+                of the samples for which it is False.
 
         Returns:
-            The spatial and the temporal feature, ``(B, D)`` each.
+            The features, ``(B, D)`` each: ``(spatial, temporal)``; of experts
+            given by name a dict, with ``has_audio`` where it came in.
+
+        Raises:
+            ValueError: if an input is for none of the experts, or that of
+                the first one is missing.
         """
+        inputs = self._check_inputs(dict(inputs, imgs=imgs))
+        experts = {
+            name: expert
+            for name, expert in self.named_experts().items()
+            if expert.modality in inputs
+        }
+        masks = {n: f'has_{e.modality}' for n, e in experts.items()}
+        present = {n: inputs[key] for n, key in masks.items() if key in inputs}
+
+        x = {n: e.embed(inputs[e.modality]) for n, e in experts.items()}
+        *stages, (layer, blocks) = zip(self.layers, self._stages())
+        for stage in stages:
+            x = self._run(CASTLayer.forward, *stage, x, present)
+        x = self._run(CASTLayer.attend, layer, blocks, x, present)
+        if self.training:
+            # Only the tokens of the read-out matter after the last exchange.
+            # Evaluation keeps all, for whoever looks at token maps.
+            x = {n: e.read_out_tokens(x[n]) for n, e in experts.items()}
+        x = self._run(CASTLayer.feed_forward, layer, blocks, x)
+        features = {n: e.read_out(x[n]) for n, e in experts.items()}
+        if self.is_pair:
+            return tuple(features.values())
+        return dict(features, **{masks[n]: y for n, y in present.items()})
+
+    def _check_inputs(
+            self, inputs: Dict[str, Optional[Tensor]]) -> Dict[str, Tensor]:
+        # Those that are there.
+        inputs = {name: x for name, x in inputs.items() if x is not None}
+        modalities = {n: e.modality for n, e in self.named_experts().items()}
+        known = {*modalities.values()}
+        unknown = inputs.keys() - known - {f'has_{x}' for x in known}
+        if unknown:
+            raise ValueError(f'{", ".join(sorted(unknown))}: none of the '
+                             f'experts ({modalities}) takes it')
+        first = modalities[self.names[0]]
+        if first not in inputs:
+            raise ValueError(f'{first} is missing, without which the expert '
+                             f'{self.names[0]!r} cannot run')
         if self.frozen_dtype and not torch.is_autocast_enabled(
-                clip.device.type):
+                inputs[first].device.type):
             raise RuntimeError(
                 f'frozen_dtype={self.frozen_dtype!r} needs autocast: train '
                 "with an optim_wrapper of type 'AmpOptimWrapper', or leave "
                 'frozen_dtype out')
-        s, t = self.spatial.embed(clip), self.temporal.embed(clip)
-        stages = list(zip(self.layers, *self._stages()))
-        for stage in stages[:-1]:
-            s, t = self._run(CASTLayer.forward, *stage, s, t)
-        stage = stages[-1]
-        s, t = self._run(CASTLayer.attend, *stage, s, t)
-        if self.training:
-            # Only the tokens of the read-out matter after the last exchange.
-            # Evaluation keeps all, for whoever looks at token maps.
-            s = self.spatial.read_out_tokens(s)
-            t = self.temporal.read_out_tokens(t)
-        s, t = self._run(CASTLayer.feed_forward, *stage, s, t)
-        return self.spatial.read_out(s), self.temporal.read_out(t)
+        return inputs
 
-    def _stages(self) -> List[List[Blocks]]:
-        """Per expert, its blocks from after one pair up to the next."""
-        return [[list(expert.blocks)[begin:end] for begin, end in spans]
-                for expert, spans in zip(self.experts(), self._spans)]
+    def _stages(self) -> List[Dict[str, Blocks]]:
+        """Of every pair, by expert, its blocks from after the last pair."""
+        return [{
+            name: list(getattr(self, name).blocks)[begin:end]
+            for name, (begin, end) in zip(self.names, spans)
+        } for spans in zip(*self._spans.values())]
 
-    def _run(self, function: Callable, *args) -> Tuple[Tensor, Tensor]:
+    def _run(self, function: Callable, *args) -> Streams:
         if self.compile_options is not None:
             function = _compiled(function, self.compile_options)
         if self.with_cp and torch.is_grad_enabled():
@@ -236,9 +383,9 @@ class CAST(BaseModule):
     def layer_groups(self) -> List[List[nn.Module]]:
         """Embeddings, then pair by pair, for layer-wise learning rates."""
         embeddings = [expert.layer_groups()[0] for expert in self.experts()]
-        return [sum(embeddings, [])] + [[*blocks_s, *blocks_t, layer]
-                                        for layer, blocks_s, blocks_t in zip(
-                                            self.layers, *self._stages())]
+        return [sum(embeddings, [])] + [[*sum(blocks.values(), []), layer]
+                                        for layer, blocks in zip(
+                                            self.layers, self._stages())]
 
 
 @lru_cache
@@ -248,32 +395,55 @@ def _compiled(function: Callable, options: tuple) -> Callable:
     return torch.compile(function, dynamic=False, **dict(options))
 
 
-def pair_blocks(depth_s: int, depth_t: int) -> List[Tuple[int, int]]:
-    """Pairs every block of the shallower expert with one of the deeper, evenly
-    spaced, the last with the last.
+def pair_blocks(*depths: int) -> List[Tuple[int, ...]]:
+    """Pairs every block of the shallowest expert with one of each other,
+    evenly spaced, the last with the last.
 
     12 spatial and 8 temporal blocks give (0, 0), (2, 1), (3, 2), (5, 3),
     (6, 4), (8, 5), (9, 6), (11, 7).
     """
-    count = min(depth_s, depth_t)
-    return [((i + 1) * depth_s // count - 1, (i + 1) * depth_t // count - 1)
-            for i in range(count)]
+    count = min(depths)
+    return [
+        tuple((i + 1) * depth // count - 1 for depth in depths)
+        for i in range(count)
+    ]
 
 
-def _check_pairing(pairing: Optional[Sequence[Tuple[int, int]]], depth_s: int,
-                   depth_t: int) -> List[Tuple[int, int]]:
+def _check_pairing(pairing: Optional[Sequence[Sequence[int]]],
+                   depths: Dict[str, int]) -> List[Tuple[int, ...]]:
     if pairing is None:
-        return pair_blocks(depth_s, depth_t)
+        return pair_blocks(*depths.values())
     pairs = [tuple(pair) for pair in pairing]
-    last = (depth_s - 1, depth_t - 1)
-    ascending = all(a < c and b < d for (a, b), (c, d) in zip(
-        [(-1, -1)] + pairs, pairs))
+    last = tuple(depth - 1 for depth in depths.values())
+    ascending = all(
+        len(pair) == len(last) and all(a < b for a, b in zip(before, pair))
+        for before, pair in zip([(-1, ) * len(last)] + pairs, pairs))
     if not ascending or pairs[-1:] != [last]:
         raise ValueError(
-            f'pairing={pairs} must ascend in both experts, from (0, 0) at the '
-            f'earliest, and end with {last}, the last block of the spatial '
-            'and of the temporal expert')
+            f'pairing={pairs} must ascend in every expert, from '
+            f'{(0, ) * len(last)} at the earliest, and end with {last}, the '
+            f'last block of {" and ".join(depths)}')
     return pairs
+
+
+def _check_exchanges(
+        exchanges: Sequence[dict], names: Sequence[str],
+        count: int) -> Dict[str, Tuple[dict, Sequence[int]]]:
+    """Config and layers of every exchange, by its name in a layer."""
+    checked = {}
+    for cfg in exchanges:
+        cfg = dict(cfg, between=tuple(cfg.get('between', ())))
+        between = cfg['between']
+        if len(set(between)) != 2 or not set(between) <= set(names):
+            raise ValueError(f'an exchange has between={between}; name two '
+                             f'of the experts {", ".join(names)}')
+        if any(set(between) == set(c['between'])
+               for c, _ in checked.values()):
+            raise ValueError(f'there are two exchanges between {between}')
+        layers = _check_layers(cfg.pop('layers', None), count)
+        name = f'exchange_{"_".join(between)}'
+        checked['exchange' if len(exchanges) == 1 else name] = cfg, layers
+    return checked
 
 
 def _check_layers(layers: Optional[Sequence[int]],
@@ -285,3 +455,17 @@ def _check_layers(layers: Optional[Sequence[int]],
         raise ValueError(f'exchange_layers={list(layers)} names blocks '
                          f'{wrong}; there are blocks 0 to {count - 1}')
     return layers
+
+
+def _share_projections(exchanges: Dict[str, Optional[Exchange]]) -> None:
+    """The first exchange of a stream lends its projections to the others."""
+    owners: Dict[str, Exchange] = {}
+    for exchange in filter(None, exchanges.values()):
+        if not isinstance(exchange, BCAST):
+            raise ValueError('share_projections is for exchanges of type '
+                             f'BCAST, not {type(exchange).__name__}')
+        for name in exchange.between:
+            if name in owners:
+                exchange.borrow(name, owners[name])
+            else:
+                owners[name] = exchange

@@ -1,7 +1,9 @@
 """How two streams of tokens talk; the shape legend is in ``attention.py``.
 
 An exchange is built from the two streams' :class:`TokenSpec` and gives, for a
-pair of token tensors, the pair of residuals to add to them.
+pair of token tensors, the pair of residuals to add to them. The streams are
+called spatial and temporal here, as in the paper; CAST puts any two experts
+in their places.
 """
 from typing import Optional, Sequence, Tuple, Union
 
@@ -15,7 +17,7 @@ from .adapters import init_linear
 from .attention import CrossAttention, check_window
 from .expert import TokenSpec
 
-DIRECTIONS = ('t2s', 's2t')
+STREAMS = ('spatial', 'temporal')
 
 Residuals = Tuple[Optional[Tensor], Optional[Tensor]]
 
@@ -27,8 +29,10 @@ class Exchange(BaseModule):
         spatial: Facts about the first stream.
         temporal: Facts about the second stream.
         directions: Who hears whom: 't2s' (the spatial stream hears the
-            temporal one), 's2t', or both.
+            temporal one), 's2t', or both; None for both. Between other
+            streams see :func:`direction_names`.
         init_cfg: As in mmengine.
+        between: Names of the first and the second stream.
 
     Raises:
         ValueError: if a direction is unknown, or there is none.
@@ -37,16 +41,20 @@ class Exchange(BaseModule):
     def __init__(self,
                  spatial: Union[TokenSpec, dict],
                  temporal: Union[TokenSpec, dict],
-                 directions: Sequence[str] = DIRECTIONS,
-                 init_cfg: Optional[dict] = None) -> None:
+                 directions: Optional[Sequence[str]] = None,
+                 init_cfg: Optional[dict] = None,
+                 between: Sequence[str] = STREAMS) -> None:
         super().__init__(init_cfg=init_cfg)
         self.spatial, self.temporal = (
             TokenSpec(**spec) if isinstance(spec, dict) else spec
             for spec in (spatial, temporal))
+        self.between = tuple(between)
+        names = direction_names(self.between)
+        directions = names if directions is None else directions
         if isinstance(directions, str) or not directions or any(
-                x not in DIRECTIONS for x in directions):
+                x not in names for x in directions):
             raise ValueError(f'directions={directions!r}; give a list of one '
-                             f'or both of {DIRECTIONS}')
+                             f'or both of {names}')
         self.directions = tuple(directions)
 
     def residuals(self, spatial: Tensor, temporal: Tensor) -> Residuals:
@@ -72,8 +80,8 @@ class Exchange(BaseModule):
         Raises:
             ValueError: if a map has other sizes than stated.
         """
-        specs = dict(spatial=self.spatial, temporal=self.temporal)
-        for maps, (name, spec) in zip(streams, specs.items()):
+        specs = zip(self.between, (self.spatial, self.temporal))
+        for maps, (name, spec) in zip(streams, specs):
             expected = (spec.embed_dims, spec.num_steps, *spec.grid)
             if tuple(maps.shape[1:]) != expected:
                 raise ValueError(
@@ -87,6 +95,16 @@ class Exchange(BaseModule):
             residual.permute(0, 3, 1, 2).reshape(x.shape)
             for x, residual in zip(streams, self.residuals(*tokens)))
         return tuple(heard), dict()
+
+
+def direction_names(between: Tuple[str, str]) -> Tuple[str, str]:
+    """Names of the two directions between two streams: who is heard, '2', who
+    hears. By first letters ('t2s', 's2t'), by whole names where these are the
+    same."""
+    first, second = between
+    if first[0] != second[0]:
+        first, second = first[0], second[0]
+    return f'{second}2{first}', f'{first}2{second}'
 
 
 class Resample(nn.Module):
@@ -233,64 +251,122 @@ class BCAST(Exchange):
 
     The streams may differ in width, grid and time steps. What a window pairs
     (locations for 'time', time steps for 'space') is matched by linear
-    interpolation of the stream that is read; see :class:`CrossRead`.
+    interpolation of the stream that is read; see :class:`CrossRead`. Frames
+    and sound have nothing to pair: there the window is 'all'.
 
     Args:
         ratio: Width D' as a share of the spatial stream's width.
-        t2s_window: Window in which the spatial stream reads: the paper's is
-            'time'.
-        s2t_window: Window in which the temporal stream reads: 'space'.
+        t2s_window: Window in which the spatial stream, the first one, reads:
+            'time', 'space' or 'all' ('space_time' is another name of it).
+            None for the paper's: 'time', and 'all' where sound takes part.
+        s2t_window: Window in which the temporal stream, the second one,
+            reads. None for 'space', and 'all' where sound takes part.
         positions: Whether queries and keys get learned positions (table 8).
         num_heads: Heads of both attentions; None for the spatial stream's.
-        spatial, temporal, directions, init_cfg: See :class:`Exchange`. CAST
-            fills the first two in.
+        spatial, temporal, directions, init_cfg, between: See
+            :class:`Exchange`. CAST fills in the streams and their names.
 
     Raises:
         ValueError: if D' is not divisible by the heads, or a window or a
-            direction is unknown.
+            direction is unknown or not for these streams.
     """
 
     def __init__(self,
                  spatial: Union[TokenSpec, dict],
                  temporal: Union[TokenSpec, dict],
                  ratio: float = 0.5,
-                 t2s_window: str = 'time',
-                 s2t_window: str = 'space',
+                 t2s_window: Optional[str] = None,
+                 s2t_window: Optional[str] = None,
                  positions: bool = True,
                  num_heads: Optional[int] = None,
-                 directions: Sequence[str] = DIRECTIONS,
-                 init_cfg: Optional[dict] = None) -> None:
-        super().__init__(spatial, temporal, directions, init_cfg)
+                 directions: Optional[Sequence[str]] = None,
+                 init_cfg: Optional[dict] = None,
+                 between: Sequence[str] = STREAMS) -> None:
+        super().__init__(spatial, temporal, directions, init_cfg, between)
+        first, second = self.between
         dims = int(self.spatial.embed_dims * ratio)
         heads = num_heads or self.spatial.num_heads
+        windows = (self._window(t2s_window, 'time'),
+                   self._window(s2t_window, 'space'))
         self.act = nn.GELU()
-        self.spatial_down = nn.Linear(self.spatial.embed_dims, dims)
-        self.temporal_down = nn.Linear(self.temporal.embed_dims, dims)
-        self.spatial_norm = nn.LayerNorm(dims, eps=1e-6)
-        self.temporal_norm = nn.LayerNorm(dims, eps=1e-6)
-        init_linear(self.spatial_down)
-        init_linear(self.temporal_down)
-        t2s, s2t = (x in self.directions for x in DIRECTIONS)
-        self.t2s = CrossRead(dims, heads, t2s_window, self.spatial,
-                             self.temporal, positions) if t2s else None
-        self.s2t = CrossRead(dims, heads, s2t_window, self.temporal,
-                             self.spatial, positions) if s2t else None
-        self.spatial_up = _new_up(dims, self.spatial) if t2s else None
-        self.temporal_up = _new_up(dims, self.temporal) if s2t else None
+        self.add_module(f'{first}_down',
+                        nn.Linear(self.spatial.embed_dims, dims))
+        self.add_module(f'{second}_down',
+                        nn.Linear(self.temporal.embed_dims, dims))
+        for name in self.between:
+            self.add_module(f'{name}_norm', nn.LayerNorm(dims, eps=1e-6))
+        for name in self.between:
+            init_linear(getattr(self, f'{name}_down'))
+        # Who reads whom: the name of the direction, the reader, the source.
+        roles = list(
+            zip(
+                direction_names(self.between), self.between,
+                (self.spatial, self.temporal), (self.temporal, self.spatial)))
+        for (direction, _, reader, source), window in zip(roles, windows):
+            self.add_module(
+                direction,
+                CrossRead(dims, heads, window, reader, source, positions)
+                if direction in self.directions else None)
+        for direction, name, reader, _ in roles:
+            self.add_module(
+                f'{name}_up',
+                _new_up(dims, reader)
+                if direction in self.directions else None)
+
+    def _window(self, window: Optional[str], usual: str) -> str:
+        alike = self.spatial.modality == self.temporal.modality
+        if window is None:
+            window = usual if alike else 'all'
+        elif not alike and window in ('time', 'space'):
+            raise ValueError(
+                f'the window {window!r} pairs the frames of the streams '
+                f'{self.between}: {self.spatial.modality!r} and '
+                f"{self.temporal.modality!r} have none in common; use 'all'")
+        return 'space_time' if window == 'all' else window
+
+    def borrow(self, name: str, owner: 'BCAST') -> None:
+        """Uses the projections of a stream that another exchange has.
+
+        Args:
+            name: The stream.
+            owner: The other exchange. It alone holds, saves and moves them.
+
+        Raises:
+            ValueError: if the widths of the two bottlenecks differ.
+        """
+        for part in (f'{name}_down', f'{name}_up'):
+            own, other = getattr(self, part), getattr(owner, part)
+            if own is None or other is None:
+                continue
+            if own.weight.shape != other.weight.shape:
+                raise ValueError(
+                    f'{self.between} cannot share the projections of {name} '
+                    f'with {owner.between}: their bottlenecks are '
+                    f'{min(own.weight.shape)} and {min(other.weight.shape)} '
+                    'wide; choose equal ones by `ratio`')
+            delattr(self, part)
+            self.__dict__[part] = other  # seen here, registered there
 
     def residuals(self, spatial: Tensor, temporal: Tensor) -> Residuals:
-        prefix_s, patches_s = split_prefix(
-            self.spatial_norm(self.spatial_down(spatial)), self.spatial)
-        prefix_t, patches_t = split_prefix(
-            self.temporal_norm(self.temporal_down(temporal)), self.temporal)
+        first, second = self.between
+        prefix_s, patches_s = self._squeeze(first, spatial, self.spatial)
+        prefix_t, patches_t = self._squeeze(second, temporal, self.temporal)
+        t2s, s2t = (
+            getattr(self, name) for name in direction_names(self.between))
         to_s = to_t = None
-        if self.t2s is not None:
-            read = torch.cat([prefix_s, self.t2s(patches_s, patches_t)], 2)
-            to_s = self.spatial_up(self.act(read))
-        if self.s2t is not None:
-            read = torch.cat([prefix_t, self.s2t(patches_t, patches_s)], 2)
-            to_t = self.temporal_up(self.act(read))
+        if t2s is not None:
+            read = torch.cat([prefix_s, t2s(patches_s, patches_t)], 2)
+            to_s = getattr(self, f'{first}_up')(self.act(read))
+        if s2t is not None:
+            read = torch.cat([prefix_t, s2t(patches_t, patches_s)], 2)
+            to_t = getattr(self, f'{second}_up')(self.act(read))
         return to_s, to_t
+
+    def _squeeze(self, name: str, x: Tensor,
+                 spec: TokenSpec) -> Tuple[Tensor, Tensor]:
+        # (B, T, P, D) -> (B, T, P - N, D') and (B, T, N, D')
+        x = getattr(self, f'{name}_down')(x)
+        return split_prefix(getattr(self, f'{name}_norm')(x), spec)
 
 
 def _new_up(dims: int, spec: TokenSpec) -> nn.Linear:

@@ -19,12 +19,16 @@ class TokenSpec(NamedTuple):
         grid: Rows and columns of the N patches of a step.
         num_prefix_tokens: Tokens before the patches: a class token and
             registers, where a model has them.
+        modality: The input of the model that the tokens were made of. The
+            steps and grids of streams from one input lie over each other,
+            those of a clip and of its sound do not.
     """
     embed_dims: int
     num_heads: int
     num_steps: int
     grid: Tuple[int, int]
     num_prefix_tokens: int = 0
+    modality: str = 'imgs'
 
     @property
     def num_patches(self) -> int:
@@ -55,6 +59,8 @@ class Expert(BaseModule):
         img_size: Side of the square frames, pixels.
         init_cfg: As in mmengine.
     """
+    # Whether drop path, beside the exchanges, also skips the attention.
+    drops_attention = False
 
     def __init__(self, spec: TokenSpec, num_frames: int, img_size: int,
                  init_cfg: dict = None) -> None:
@@ -66,6 +72,7 @@ class Expert(BaseModule):
         self.num_heads = spec.num_heads
         self.num_steps = spec.num_steps
         self.grid = spec.grid
+        self.modality = spec.modality
 
     def embed(self, clip: Tensor) -> Tensor:
         """Clip to tokens.

@@ -11,7 +11,7 @@ from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from cast_mmaction.models.attention import eager_kernel, use_kernel
-from cast_mmaction.models.cast import CAST, CASTLayer
+from cast_mmaction.models.cast import CAST
 from cast_mmaction.models.vit import ARCHS, PatchEmbed, QuickGELU
 
 NUM_CLASSES = 400
@@ -62,10 +62,11 @@ class EagerTwin(CAST):
                     setattr(module, name, WrittenGELU())
 
     def forward(self, clip: Tensor):
-        s, t = self.spatial.embed(clip), self.temporal.embed(clip)
-        for stage in zip(self.layers, *self._stages()):
-            s, t = CASTLayer.forward(*stage, s, t)
-        return self.spatial.read_out(s), self.temporal.read_out(t)
+        experts = self.named_experts()
+        x = {name: expert.embed(clip) for name, expert in experts.items()}
+        for layer, blocks in zip(self.layers, self._stages()):
+            x = layer(blocks, x, {})
+        return tuple(experts[name].read_out(x[name]) for name in x)
 
 
 class Contender:

@@ -8,9 +8,12 @@ import math
 import re
 from typing import Callable, Dict, Optional
 
+from .positions import AST_BANDS
 from .rename import CheckpointError, StateDict
 
 HEAD_DIMS = 64
+# Frames of AST's published spectrograms, by the columns of their patches.
+SPECTROGRAMS = {39: 400, 101: 1024}
 CONV = 'embedding.patch_embed.projection.weight'
 
 
@@ -98,6 +101,80 @@ def _cast(state_dict: StateDict) -> dict:
             temporal=dict(temporal, img_size=spatial['img_size'], **frames),
             exchange=dict(type='BCAST', ratio=len(down) / dims),
             adapter_ratio=len(adapter) / dims), head)
+
+
+def _ast(state_dict: StateDict, prefix: str = '') -> dict:
+    conv = state_dict[prefix + CONV]  # (D, 1, p, p)
+    patches = len(state_dict[f'{prefix}embedding.spectrogram_positions']) - 2
+    if patches % AST_BANDS:
+        raise CheckpointError(
+            f'{patches} patches do not tell the size of the spectrogram; '
+            "give the model's config")
+    columns = patches // AST_BANDS
+    return dict(
+        type='ASTExpert',
+        arch=_arch(conv.shape[0], _count(state_dict, f'{prefix}blocks.')),
+        patch_size=conv.shape[-1],
+        # Some frames at the end may fill no patch.
+        num_frames=SPECTROGRAMS.get(columns, 10 * columns + 6))
+
+
+def _sound(state_dict: StateDict) -> dict:
+    """CAVA or CA2ST; the order of the exchanges as in the authors' code."""
+    layer = 'backbone.layers.{}.exchange'
+    last = _count(state_dict, 'backbone.layers.') - 1
+    three = f'backbone.temporal.{CONV}' in state_dict
+    spatial = _image_vit(state_dict, 'backbone.spatial.')
+    dims = spatial['arch']['embed_dims']
+    pairs = [('spatial', 'temporal'), ('spatial', 'audio'),
+             ('temporal', 'audio')] if three else [('spatial', 'audio')]
+
+    def name(pair: tuple) -> str:
+        return '_'.join((layer, *pair)) if three else layer
+
+    sound = name(('spatial', 'audio'))
+    step = 2
+    experts = dict(spatial=dict(type='CLIPExpert', **spatial))
+    if three:
+        temporal = _videomae(state_dict, 'backbone.temporal.')
+        step = temporal['tubelet_size']
+        experts['temporal'] = dict(temporal, img_size=spatial['img_size'])
+    steps = len(
+        state_dict[f'{sound}.a2s.query_positions.time'.format(last)])
+    for expert in experts.values():
+        expert['num_frames'] = steps * step
+    experts['spatial']['frame_stride'] = step
+    experts['audio'] = _ast(state_dict, 'backbone.audio.')
+    down = state_dict[f'{name(pairs[0])}.spatial_down.weight'.format(last)]
+    exchanges = [
+        dict(
+            type='BCAST',
+            between=pair,
+            ratio=len(down) / dims,
+            layers=[
+                i for i in range(last + 1)
+                if f'{name(pair)}.{pair[0]}_norm.weight'.format(i) in
+                state_dict
+            ]) for pair in pairs
+    ]
+    backbone = dict(
+        type='CAST',
+        experts=experts,
+        exchanges=exchanges,
+        adapter_ratio=len(
+            state_dict['backbone.layers.0.spatial.attn.down.weight']) / dims)
+    if three:
+        backbone['share_projections'] = (
+            f'{sound}.spatial_down.weight'.format(last) not in state_dict)
+    kind = 'CA2ST' if three else 'CAVA'
+    head = _head(f'{kind}Head', state_dict, dims)
+    if 'cls_head.fc_verb.weight' in state_dict:
+        head = dict(
+            type=f'{kind}VerbNounHead',
+            in_channels=dims,
+            num_verbs=len(state_dict['cls_head.fc_verb.weight']),
+            num_nouns=len(state_dict['cls_head.fc_noun.weight']))
+    return dict(type='MMRecognizer3D', backbone=backbone, cls_head=head)
 
 
 def _aim(state_dict: StateDict) -> dict:
@@ -194,7 +271,10 @@ def _recognizer(backbone: dict, head: Optional[dict]) -> dict:
 
 _INFER: Dict[str, Callable[[StateDict], dict]] = {
     'aim': _aim,
+    'ast': _ast,
+    'ca2st': _sound,
     'cast': _cast,
+    'cava': _sound,
     'clip': _clip,
     'evl': _evl,
     'mmaction': _mmaction,

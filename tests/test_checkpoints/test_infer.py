@@ -4,6 +4,7 @@ from mmaction.registry import MODELS
 
 from cast_mmaction.checkpoints import CheckpointError
 from cast_mmaction.checkpoints.infer import infer_model
+from tests.test_models import sound
 
 ARCH = dict(embed_dims=64, num_layers=2, num_heads=1)
 SIZES = dict(arch=ARCH, img_size=32)
@@ -86,3 +87,31 @@ def test_a_width_that_does_not_tell_the_heads():
 def test_shapes_that_are_not_there():
     with pytest.raises(CheckpointError, match='patch_embed.*config'):
         infer_model({'norm.weight': torch.ones(64)}, 'clip')
+
+
+@pytest.mark.parametrize('kind, verb_noun', [('cava', False), ('cava', True),
+                                             ('ca2st', False),
+                                             ('ca2st', True)])
+def test_the_inferred_model_with_sound_takes_the_weights(kind, verb_noun):
+    model = sound.recognizer(
+        kind,
+        verb_noun,
+        ARCH,
+        audio_layers=[1],
+        share_projections=verb_noun and kind == 'ca2st',
+        sizes=dict(audio=dict(num_frames=66)))
+    weights = model.state_dict()
+    inferred = infer_model(weights, kind)
+    MODELS.build(inferred).load_state_dict(weights)
+    assert inferred['backbone']['experts']['audio']['num_frames'] == 66
+    expert = MODELS.build(
+        infer_model(model.backbone.audio.state_dict(), 'ast'))
+    expert.load_state_dict(model.backbone.audio.state_dict())
+
+
+@pytest.mark.parametrize('frames', [400, 1024])
+def test_published_spectrograms(frames):
+    with torch.device('meta'):
+        weights = MODELS.build(
+            dict(type='ASTExpert', arch=ARCH, num_frames=frames)).state_dict()
+    assert infer_model(weights, 'ast')['num_frames'] == frames

@@ -1,10 +1,16 @@
+import json
+
 import pytest
 import torch
 from mmaction.registry import MODELS
+from safetensors.torch import save_file
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 import cast_mmaction  # noqa: F401
 from cast_mmaction.checkpoints import CheckpointError, convert
+from cast_mmaction.checkpoints.hugging_face import AST, to_hugging_face
+from cast_mmaction.checkpoints.hugging_face_config import their_config
 
 ARCH = dict(embed_dims=32, num_layers=2, num_heads=2)
 FRAMES = 96  # 12 x 9 patches of 128 mel bins
@@ -88,15 +94,29 @@ def test_features_are_those_of_hugging_face(tmp_path, names):
     assert (actual - expected).norm() / expected.norm() < 1e-5
 
 
-def test_a_file_that_hugging_face_writes_loads(tmp_path):
+def test_both_ways_through_a_folder(tmp_path):
     theirs = hugging_face()
-    theirs.save_pretrained(tmp_path)
-    expert = build(pretrained=str(tmp_path / 'model.safetensors')).eval()
+    theirs.save_pretrained(tmp_path / 'theirs')
+    expert = build(pretrained=str(tmp_path / 'theirs')).eval()
     expert.init_weights()
+    (tmp_path / 'ours').mkdir()
+    (tmp_path / 'ours/config.json').write_text(
+        json.dumps(their_config(expert)))
+    save_file(
+        to_hugging_face(expert.state_dict(), AST),
+        tmp_path / 'ours/model.safetensors',
+        metadata=dict(format='pt'))
+    again = type(theirs).from_pretrained(tmp_path / 'ours')
+    for name, value in theirs.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
     spectrogram = torch.randn(1, 1, FRAMES, 128)
     with torch.no_grad():
         torch.testing.assert_close(
             expert(spectrogram), theirs(spectrogram[:, 0]).pooler_output)
+    with pytest.raises(CheckpointError, match="CLIPExpert takes.*'clip'"):
+        MODELS.build(
+            dict(type='CLIPExpert',
+                 pretrained=str(tmp_path / 'theirs'))).init_weights()
 
 
 @pytest.mark.parametrize('wrapped', [True, False])
@@ -173,7 +193,6 @@ def test_everything_is_frozen():
 @pytest.mark.parametrize('frames, patches, giga', [(400, 12 * 39, 44),
                                                    (1024, 12 * 101, 131)])
 def test_size_and_cost(frames, patches, giga):
-    from torch.utils.flop_counter import FlopCounterMode
     with torch.device('meta'):
         expert = MODELS.build(dict(type='ASTExpert', num_frames=frames))
         with FlopCounterMode(display=False) as counter, torch.no_grad():

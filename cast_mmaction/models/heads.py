@@ -3,7 +3,7 @@
 All give float32 scores whatever the precision of the model, because the
 host's accuracy code cannot read bfloat16.
 """
-from typing import Dict, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..checkpoints import load_classifier
 from .adapters import Adapter, init_linear
 
-Features = Union[Tensor, Sequence[Tensor]]
+Features = Union[Tensor, Sequence[Tensor], Dict[str, Tensor]]
 
 
 @MODELS.register_module()
@@ -69,7 +69,7 @@ class CASTHead(BaseHead):
 
     def forward(self, feats: Tuple[Tensor, Tensor], **kwargs) -> Tensor:
         """``(spatial (B, D), temporal (B, D)) -> (B, num_classes)``."""
-        spatial, temporal = feats
+        spatial, temporal = _unnamed(feats)
         z = self.spatial_adapter(spatial) + self.temporal_adapter(temporal)
         return self.fc_cls(z).float()
 
@@ -190,7 +190,7 @@ class VerbNounHead(BaseHead):
 
     def _read(self, feats: Features,
               num_samples: Optional[int]) -> Tuple[Tensor, Tensor]:
-        feats = [feats] if isinstance(feats, Tensor) else list(feats)
+        feats = [feats] if isinstance(feats, Tensor) else _unnamed(feats)
         # MViT gives [maps, class token] for every stage.
         feats = [x if isinstance(x, Tensor) else x[-1] for x in feats]
         feats = [_pool(x) for x in feats]
@@ -251,6 +251,13 @@ class VerbNounHead(BaseHead):
         for sample, verb, noun in zip(data_samples, verbs, nouns):
             sample.set_pred_score(dict(verb=verb, noun=noun))
         return data_samples
+
+
+def _unnamed(feats: Features) -> List[Tensor]:
+    """Features in their order, those of ``CAST(experts=...)`` too."""
+    if isinstance(feats, dict):
+        return [x for name, x in feats.items() if name[:4] != 'has_']
+    return list(feats)
 
 
 def _pool(x: Tensor) -> Tensor:

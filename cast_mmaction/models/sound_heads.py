@@ -149,9 +149,10 @@ class CAVAVerbNounHead(VerbNounHead):
         super().__init__(in_channels, num_verbs, num_nouns, **kwargs)
         self.fusion = CAVAFusion(in_channels, adapter_ratio)
 
-    def _read(self, feats: Features) -> Tuple[Tensor, Tensor]:
-        fused = self.fusion(feats)
-        return fused, fused
+    def forward(self, feats: Features, **kwargs) -> Tuple[Tensor, Tensor]:
+        """Features by name to ``(verb (B, num_verbs), noun (B, num_nouns))``.
+        """
+        return super().forward(self.fusion(feats))
 
 
 @MODELS.register_module()
@@ -179,5 +180,8 @@ class CA2STVerbNounHead(VerbNounHead):
         self.verb_fusion = CA2STFusion(in_channels, ('temporal', ),
                                        adapter_ratio)
 
-    def _read(self, feats: Features) -> Tuple[Tensor, Tensor]:
-        return self.noun_fusion(feats), self.verb_fusion(feats)
+    def forward(self, feats: Features, **kwargs) -> Tuple[Tensor, Tensor]:
+        """Features by name to ``(verb (B, num_verbs), noun (B, num_nouns))``.
+        """
+        return super().forward(
+            (self.noun_fusion(feats), self.verb_fusion(feats)))

@@ -137,6 +137,10 @@ def test_two_experts_by_name_are_cast():
     features = by_name(CLIP)
     for name, expected in zip(('spatial', 'temporal'), pair(CLIP)):
         assert torch.equal(features[name], expected)
+    for head in (dict(type='CASTHead', num_classes=5),
+                 dict(type='VerbNounHead')):
+        head = MODELS.build(dict(head, in_channels=16))
+        torch.testing.assert_close(head(features), head(pair(CLIP)))
 
 
 @pytest.mark.parametrize('kind, verb_noun', [('cava', False), ('cava', True),

@@ -94,9 +94,19 @@ def merge_window(x: Tensor, window: str, shape: Tuple[int, ...]) -> Tensor:
     return x.unflatten(1, (steps, tokens))
 
 
+# CUDA's fused kernels put a sequence on an axis of the launch grid that ends
+# here; 335 clips (or views) of 14 x 14 patches pass it in the window 'time'.
+MAX_SEQUENCES = 65535
+
+
 def sdpa_kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """PyTorch's fused attention; ``(S, H, L, d)`` in and out."""
-    return F.scaled_dot_product_attention(q, k, v)
+    """PyTorch's fused attention; ``(S, H, L, d)`` in and out. More sequences
+    than a kernel takes are given to it in parts."""
+    if len(q) <= MAX_SEQUENCES:
+        return F.scaled_dot_product_attention(q, k, v)
+    parts = zip(*(x.split(MAX_SEQUENCES) for x in (q, k, v)))
+    return torch.cat(
+        [F.scaled_dot_product_attention(*part) for part in parts])
 
 
 def eager_kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+import cast_mmaction.models.attention as module
 from cast_mmaction.models.attention import (CrossAttention, SelfAttention,
                                             attention, eager_kernel,
                                             use_kernel)
@@ -82,3 +83,37 @@ def test_bad_sizes_are_named():
         SelfAttention(10, 3, 'space')
     with pytest.raises(ValueError, match="'diagonal'; use one of"):
         CrossAttention(8, 2, 'diagonal')
+
+
+@pytest.mark.parametrize('window', ['space', 'time', 'space_time'])
+def test_more_sequences_than_a_kernel_takes(monkeypatch, window):
+    torch.manual_seed(0)
+    attend = SelfAttention(8, HEADS, window)
+    x = torch.randn(SHAPE, requires_grad=True)
+
+    def step():
+        x.grad = None
+        y = attend(x)
+        y.square().sum().backward()
+        return y, x.grad
+
+    expected, sizes = step(), []
+    fused = torch.nn.functional.scaled_dot_product_attention
+
+    def count(q, k, v):
+        sizes.append(len(q))
+        return fused(q, k, v)
+
+    monkeypatch.setattr(module.F, 'scaled_dot_product_attention', count)
+    monkeypatch.setattr(module, 'MAX_SEQUENCES', 4)
+    torch.testing.assert_close(step(), expected)
+    sequences = dict(space=6, time=10, space_time=2)[window]
+    assert max(sizes) <= 4 and sum(sizes) == sequences
+
+
+def test_the_kernel_takes_odd_sizes():
+    """Windows of any length and heads of any width, as B-CAST's 8 x 32."""
+    for length, width in ((8, 32), (1, 32), (7, 5), (197, 3)):
+        q, k, v = torch.randn(3, 2, 2, length, width)
+        torch.testing.assert_close(
+            module.sdpa_kernel(q, k, v), eager_kernel(q, k, v))

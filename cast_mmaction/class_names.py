@@ -58,6 +58,17 @@ def read_class_names(source: str,
     return names
 
 
+def plain_names(meta: Any) -> Dict[str, List[str]]:
+    """The lists of names in a metainfo that came out of a file."""
+    meta = meta if isinstance(meta, dict) else {}
+    found = {key: meta.get(key) for key in KEYS.values()}
+    return {
+        key: list(names)
+        for key, names in found.items() if isinstance(names, (list, tuple))
+        and names and all(isinstance(name, str) for name in names)
+    }
+
+
 def names_by_task(meta: Optional[Mapping[str, Any]]) -> Dict[str, List[str]]:
     """The names in a data set's metainfo.
 

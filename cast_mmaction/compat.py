@@ -316,20 +316,52 @@ def results_file_of_every_process() -> bool:
 
 @remedy
 def named_scores_in_inferencer() -> bool:
-    """The inferencer knows one vector of scores, not one for each task."""
-    from mmaction.apis.inferencers import ActionRecogInferencer
-    original = ActionRecogInferencer.pred2dict
+    """Inferencers know one vector of scores, and classes by number.
 
-    @functools.wraps(original)
-    def pred2dict(self, data_sample) -> dict:
+    Their answers get the best five by name (``pred_top`` and ``rec_top``)
+    where the model knows its classes.
+    """
+    from mmaction.apis.inferencers import (ActionRecogInferencer,
+                                           MMAction2Inferencer)
+    pred2dict = ActionRecogInferencer.pred2dict
+    postprocess = MMAction2Inferencer.postprocess
+
+    def top(inferencer, scores) -> dict:
+        from .class_names import names_by_task
+        from .prediction import best_guesses
+        model = getattr(inferencer, 'model', None)
+        names = names_by_task(getattr(model, 'dataset_meta', None))
+        guesses = best_guesses(scores, names, 5) if names else {}
+        return {
+            task: [guess._asdict() for guess in best]
+            for task, best in guesses.items()
+        }
+
+    @functools.wraps(pred2dict)
+    def named(self, data_sample) -> dict:
         scores = data_sample.pred_score
-        if not isinstance(scores, dict):
-            return original(self, data_sample)
-        return dict(
-            pred_labels={task: int(x.argmax()) for task, x in scores.items()},
-            pred_scores={task: x.tolist() for task, x in scores.items()})
+        if isinstance(scores, dict):
+            result = dict(
+                pred_labels={t: int(x.argmax()) for t, x in scores.items()},
+                pred_scores={t: x.tolist() for t, x in scores.items()})
+        else:
+            result = pred2dict(self, data_sample)
+        best = top(self, scores)
+        return dict(result, pred_top=best) if best else result
 
-    ActionRecogInferencer.pred2dict = pred2dict
+    @functools.wraps(postprocess)
+    def with_names(self, preds, *args, **kwargs):
+        results = postprocess(self, preds, *args, **kwargs)
+        for result, samples in zip(results['predictions'],
+                                   preds.get('rec', [])):
+            best = [top(self.actionrecog_inferencer, sample.pred_score)
+                    for sample in samples]
+            if any(best):
+                result['rec_top'] = best
+        return results
+
+    ActionRecogInferencer.pred2dict = named
+    MMAction2Inferencer.postprocess = with_names
     return True
 
 

@@ -5,10 +5,11 @@ the config of the model and of its test pipeline as a Python literal (JSON has
 no tuples). Both are data, and the config may only name what is registered:
 loading a file runs no program of its maker.
 """
+import json
 import re
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Dict, Union
+from typing import Dict, List, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -18,11 +19,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from .atomic_write import atomic_write
 from .checkpoints import CheckpointError, load_strictly
 from .checkpoints.hugging_face_files import CONFIG, SCHEME
 from .checkpoints.reading import sha256_of
 from .checkpoints.rename import StateDict
-from .atomic_write import atomic_write
+from .class_names import names_in_config, plain_names
 from .foreign_config import (check_config, no_larger_than, parse_config,
                              standalone)
 from .hugging_face import open_classifier
@@ -45,7 +47,8 @@ def from_pretrained(path_or_hub_id: Union[str, Path],
 
     Returns:
         The recognizer in evaluation mode, with the config that
-        ``mmaction.apis.inference_recognizer`` reads.
+        ``mmaction.apis.inference_recognizer`` reads, and the names of its
+        classes in ``dataset_meta``.
 
     Raises:
         CheckpointError: if there is no such file, or it was not published by
@@ -63,6 +66,7 @@ def from_pretrained(path_or_hub_id: Union[str, Path],
         model = MODELS.build(config.model)
     load_strictly(model, weights, str(path))
     model.cfg = config
+    model.dataset_meta = read_names(path)
     return model.to(device).eval()
 
 
@@ -88,6 +92,18 @@ def read_config(path: Path) -> Config:
     return Config(config)
 
 
+def read_names(path: Path) -> Dict[str, List[str]]:
+    """The names of the classes in a published file, as a data set's metainfo;
+    empty if it has none."""
+    with safe_open(path, 'pt') as file:
+        text = (file.metadata() or {}).get('classes', '{}')
+    try:
+        return plain_names(json.loads(text))
+    except ValueError as error:
+        raise CheckpointError(f'{path}: its class names are no JSON '
+                              f'({error})') from None
+
+
 def publish(model: nn.Module, cfg: Config, folder: Path, name: str) -> Path:
     """Writes a recognizer as one file.
 
@@ -104,8 +120,12 @@ def publish(model: nn.Module, cfg: Config, folder: Path, name: str) -> Path:
     config = dict(
         model=standalone(cfg.model),
         test_pipeline=standalone(cfg.test_dataloader.dataset.pipeline))
+    names = getattr(model, 'dataset_meta', None) or names_in_config(cfg)
     metadata = dict(
-        format='pt', cast_mmaction=__version__, config=repr(config))
+        format='pt',
+        cast_mmaction=__version__,
+        config=repr(config),
+        classes=json.dumps(plain_names(names)))
     folder.mkdir(parents=True, exist_ok=True)
     date = datetime.now(timezone.utc).strftime('%Y%m%d')
     with atomic_write(folder / f'{name}.safetensors') as file:

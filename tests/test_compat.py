@@ -9,7 +9,8 @@ import mmaction
 import numpy as np
 import pytest
 import torch
-from mmaction.apis.inferencers import ActionRecogInferencer
+from mmaction.apis.inferencers import (ActionRecogInferencer,
+                                       MMAction2Inferencer)
 from mmaction.datasets.transforms import ColorJitter
 from mmaction.models.heads import TSNHead
 from mmaction.structures import ActionDataSample
@@ -382,3 +383,21 @@ def test_named_scores_in_inferencer():
     plain = ActionDataSample().set_pred_score(torch.tensor([.2, .8]))
     plain.set_pred_label(1)
     assert ActionRecogInferencer.pred2dict(None, plain)['pred_labels'] == [1]
+
+
+def test_names_in_inferencers():
+    model = SimpleNamespace(
+        dataset_meta=dict(verb_classes=['cut', 'put'],
+                          noun_classes=['bread', 'tap', 'hand']))
+    inner = SimpleNamespace(model=model)
+    best = ActionRecogInferencer.pred2dict(inner, named_scores())['pred_top']
+    assert [guess['name'] for guess in best['verb']] == ['put', 'cut']
+    assert best['action'][0]['name'] == 'put bread'
+
+    inner.pred2dict = lambda sample: ActionRecogInferencer.pred2dict(
+        inner, sample)
+    outer = SimpleNamespace(mode='rec', actionrecog_inferencer=inner)
+    results = MMAction2Inferencer.postprocess(
+        outer, dict(rec=[[named_scores()]]))
+    top, = results['predictions'][0]['rec_top']
+    assert top['noun'][0] == dict(name='bread', score=pytest.approx(.5))

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import torch
-from mmaction.apis import inference_recognizer
+from mmaction.apis import inference_recognizer, init_recognizer
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from safetensors.torch import load_file, save_file
@@ -295,3 +295,30 @@ def test_a_wrong_checkpoint_is_not_published(publish, model, tmp_path):
     with pytest.raises(SystemExit, match='epoch_1.pth.*cls_head.fc_cls.bias'):
         publish(wrong)
     assert not (tmp_path / 'out').exists()
+
+
+def test_the_names_of_the_classes(publish, model, tmp_path):
+    names = dict(classes=['a', 'b', 'c', 'd', 'e'])
+    torch.save(
+        dict(state_dict=model.state_dict(), meta=dict(dataset_meta=names)),
+        tmp_path / 'named.pth')
+    tool.main([
+        str(tmp_path / 'small.py'),
+        str(tmp_path / 'named.pth'),
+        str(tmp_path / 'named')
+    ])
+    loaded = from_pretrained(tmp_path / 'named')
+    assert loaded.dataset_meta == names
+    assert '5 labels (a, b, c, d, e)' in (
+        tmp_path / 'named/README.md').read_text()
+    assert from_pretrained(publish()).dataset_meta == {}
+
+
+def test_the_names_of_a_checkpoint(model, tmp_path):
+    names = dict(classes=['a', 'b', 'c', 'd', 'e'])
+    torch.save(
+        dict(state_dict=model.state_dict(), meta=dict(dataset_meta=names)),
+        tmp_path / 'named.pth')
+    loaded = init_recognizer(
+        str(tmp_path / 'small.py'), str(tmp_path / 'named.pth'), 'cpu')
+    assert loaded.dataset_meta == names

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.hub import download_url_to_file
 
+from ..class_names import plain_names
 from .loading import load_strictly
 from .reading import as_state_dict, read_checkpoint
 from .rename import CheckpointError
@@ -123,6 +124,7 @@ def is_ours(model: nn.Module) -> bool:
 
 def fill(model: nn.Module, content: Dict[str, Any], filename: str) -> None:
     """Loads a checkpoint into a model of ours that is to be used, strictly.
+    The names of its classes become ``model.dataset_meta``.
 
     Args:
         model: Filled in place.
@@ -135,3 +137,8 @@ def fill(model: nn.Module, content: Dict[str, Any], filename: str) -> None:
     weights = as_state_dict(content.get('state_dict', content), filename)
     weights = {k.removeprefix('module.'): v for k, v in weights.items()}
     load_strictly(model, complete(model, weights), filename)
+    meta = content.get('meta', {})
+    names = plain_names(meta.get('dataset_meta')) if isinstance(
+        meta, dict) else {}
+    if names:
+        model.dataset_meta = names

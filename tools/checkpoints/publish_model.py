@@ -16,11 +16,12 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from cast_mmaction.checkpoints import (CheckpointError, complete,
-                                       load_strictly, read_state_dict)
+from cast_mmaction.atomic_write import atomic_write
+from cast_mmaction.checkpoints import CheckpointError, host_loading
+from cast_mmaction.checkpoints.reading import read_checkpoint
 from cast_mmaction.checkpoints.trained_only import (frozen_tensors, is_frozen,
                                                     sha256)
-from cast_mmaction.atomic_write import atomic_write
+from cast_mmaction.class_names import names_by_task, names_in_config
 from cast_mmaction.hub import publish
 from mmaction.registry import MODELS
 
@@ -37,6 +38,7 @@ pipeline_tag: video-classification
 |---|---|
 | config | `{config}` |
 | data set | {dataset} |
+| classes | {classes} |
 | views | {views} |
 | results | {results} |
 | parameters | {parameters} |
@@ -104,6 +106,16 @@ def experts_of(model: nn.Module) -> str:
     return '\n'.join(lines) or 'None: the whole model was trained.'
 
 
+def classes_of(model: nn.Module, cfg: Config) -> str:
+    """How many classes there are, and what the first are called."""
+    names = names_by_task(
+        getattr(model, 'dataset_meta', None) or names_in_config(cfg))
+    return '; '.join(
+        f'{len(known)} {task}s ({", ".join(known[:5])}'
+        f'{", ..." if len(known) > 5 else ""})'
+        for task, known in names.items()) or 'without names'
+
+
 def card(args: argparse.Namespace, cfg: Config, model: nn.Module,
          file: Path) -> str:
     """The model card."""
@@ -115,6 +127,7 @@ def card(args: argparse.Namespace, cfg: Config, model: nn.Module,
         name=args.config.stem,
         config=args.config.name,
         dataset=f'{dataset.type}, `{Path(dataset.get("ann_file", "")).name}`',
+        classes=classes_of(model, cfg),
         views=views_of(dataset.pipeline),
         results=', '.join(args.result) or 'not measured',
         parameters=f'{count / 1e6:.1f} M, {trained / 1e6:.1f} M trained',
@@ -130,11 +143,8 @@ def main(argv: Optional[list] = None) -> None:
         cfg.model.backbone.frozen_dtype = None  # published in float32
     try:
         model = MODELS.build(cfg.model)
-        weights = {
-            key.removeprefix('module.'): value
-            for key, value in read_state_dict(args.checkpoint).items()
-        }
-        load_strictly(model, complete(model, weights), args.checkpoint)
+        host_loading.fill(model, read_checkpoint(args.checkpoint),
+                          args.checkpoint)
     except CheckpointError as error:
         sys.exit(f'refused: {error}')
     file = publish(model, cfg, args.folder, args.config.stem)

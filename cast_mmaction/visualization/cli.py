@@ -1,0 +1,301 @@
+"""Look inside a model while it watches a video: ``tools/visualize.py``.
+
+    tools/visualize.py video.mp4 --config configs/cast_k400.py \\
+        --checkpoint k400.pth --out look                  # who asks whom
+    tools/visualize.py video.mp4 --model cast-b-k400.safetensors --out look \\
+        --show exchange --layers 3 11 --directions t2s --patch 5 9 --head 4
+    tools/visualize.py video.mp4 --model cast.safetensors --out look \\
+        --show compare --against spatial.safetensors temporal.safetensors
+
+Each view becomes a contact sheet (.png) and a video (.mp4) in the folder.
+"""
+import argparse
+import sys
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from mmengine.dataset import Compose, pseudo_collate
+from torch import Tensor, nn
+
+from ..checkpoints import CheckpointError
+from ..class_names import names_by_task, names_in_config
+from ..datasets.video import UnreadableVideo
+from ..prediction.answers import best_guesses
+from ..prediction.cli import add_model_arguments, load_model
+from ..prediction.predictor import model_input_pipeline
+from .attention_maps import (AttentionMap, directions, grid_of_source,
+                             record_attention, streams)
+from .overlay import (Row, contact_sheet, save_sheet, save_video,
+                      step_pictures)
+from .relevance import attention_rollout, token_grad_cam
+
+Inputs = Union[Tensor, Dict[str, Tensor]]
+
+
+class Watched(NamedTuple):
+    """A video as a model sees it.
+
+    Attributes:
+        inputs: What the backbone takes, one view.
+        frames: The same frames, ``(3, F, H, W)`` uint8.
+        answer: The best class, or pair of verb and noun, in words.
+    """
+    inputs: Inputs
+    frames: Tensor
+    answer: str
+
+
+def watch(model: nn.Module, video: str) -> Watched:
+    """Read one view of a video and let the model answer.
+
+    Raises:
+        UnreadableVideo: If the video cannot be read.
+    """
+    pipeline = Compose(model_input_pipeline(model.cfg, single_view=True))
+    batch = pseudo_collate([
+        pipeline(
+            dict(filename=video, label=-1, start_index=0, modality='RGB'))
+    ])
+    raw = batch['inputs']
+    frames = (raw['imgs'] if isinstance(raw, dict) else raw)[0]
+    names = names_by_task(
+        getattr(model, 'dataset_meta', None) or names_in_config(model.cfg))
+    with torch.no_grad():
+        scores = model.test_step(batch)[0].pred_score
+    top = best_guesses(scores, names, 1)
+    inputs = model.data_preprocessor(batch)['inputs']
+    inputs = {k: x.flatten(0, 1) for k, x in inputs.items()} if isinstance(
+        inputs, dict) else inputs.flatten(0, 1)
+    best = top.get('action', next(iter(top.values())))[0]
+    return Watched(inputs, frames[0].cpu(),
+                   f'{best.name} {100 * best.score:.0f} %')
+
+
+class Pictures:
+    """What there is to see of each stream, step by step.
+
+    Args:
+        model: The recognizer.
+        watched: The video.
+    """
+
+    def __init__(self, model: nn.Module, watched: Watched) -> None:
+        self.specs = {
+            name: expert.spec
+            for name, expert in streams(model.backbone).items()
+        }
+        self.watched = watched
+
+    def of(self, stream: str, steps: int) -> List[np.ndarray]:
+        """Pictures of a stream whose tokens have that many steps."""
+        if stream in self.specs and self.specs[stream].modality == 'audio':
+            return [self._spectrogram()]
+        return step_pictures(self.watched.frames, steps)
+
+    def _spectrogram(self) -> np.ndarray:
+        """Low pitch at the top, as the expert's grid has it."""
+        x = self.watched.inputs['audio'][0, 0].T.cpu()  # (bins, frames)
+        x = (x - x.min()) / (x.max() - x.min()).clamp(min=1e-6)
+        grey = (255 * x).byte().numpy()
+        return np.repeat(grey[..., None], 3, axis=2)
+
+    def row(self, title: str, stream: str, heat: Tensor, **options) -> Row:
+        """A map ``(T, N)`` of a stream as a row."""
+        spec = self.specs[stream]
+        grid = grid_of_source(spec, heat.shape[1])
+        return Row(title,
+                   heat.unflatten(1, grid).float().cpu().numpy(),
+                   self.of(stream, heat.shape[0]), **options)
+
+
+def exchange_rows(model: nn.Module, watched: Watched,
+                  args: argparse.Namespace) -> Dict[str, List[Row]]:
+    """Who is read by the chosen patch, by direction, a row a layer."""
+    wanted = args.directions or [
+        name for name in directions(model)
+        if name not in streams(model.backbone)
+    ] or directions(model)
+    with torch.no_grad(), record_attention(model, args.layers,
+                                           wanted) as maps:
+        _run(model, watched)
+    pictures = Pictures(model, watched)
+    found: Dict[str, List[Row]] = {}
+    for (layer, direction), one in sorted(maps.items()):
+        found.setdefault(direction, []).append(
+            _asked(f'{direction}, layer {layer}', one, pictures, args))
+    return found
+
+
+def _asked(title: str, one: AttentionMap, pictures: Pictures,
+           args: argparse.Namespace) -> Row:
+    """The map of the patch that asks."""
+    _, steps, tokens = one.asking
+    if one.reader not in pictures.specs:  # EVL's query asks for the clip
+        heat, asking, grid = one.read_by(0, 0, args.head)[0], None, (1, 1)
+    else:
+        grid = grid_of_source(pictures.specs[one.reader],
+                              tokens - one.prefix)
+        step = steps // 2 if args.step is None else args.step
+        row, column = args.patch or (grid[0] // 2, grid[1] // 2)
+        if row not in range(grid[0]) or column not in range(grid[1]):
+            raise ValueError(f'--patch {row} {column}: the {one.reader} '
+                             f'stream has {grid[0]} rows and {grid[1]} '
+                             'columns of patches')
+        if step not in range(steps):
+            raise ValueError(f'--step {step}: the {one.reader} stream has '
+                             f'{steps} steps')
+        token = one.prefix + row * grid[1] + column
+        heat = one.read_by(step, token, args.head)[0]
+        title += f': patch ({row}, {column}) of step {step} asks'
+        asking = (step, row, column)
+        if pictures.specs[one.source].modality != pictures.specs[
+                one.reader].modality:
+            asking = None  # it is in another picture
+    return pictures.row(title, one.source, heat[:, one.prefix:],
+                        asking=asking, asking_grid=grid)
+
+
+def rollout_rows(model: nn.Module, watched: Watched) -> List[Row]:
+    """Attention rollout of each expert."""
+    pictures = Pictures(model, watched)
+    return [
+        pictures.row(f'attention rollout, {name}', name, heat[0])
+        for name, heat in attention_rollout(model, watched.inputs).items()
+    ]
+
+
+def cam_rows(model: nn.Module,
+             watched: Watched,
+             layer: int,
+             target: Optional[Dict[str, int]] = None,
+             title: str = 'Grad-CAM') -> List[Row]:
+    """Grad-CAM of each expert."""
+    if target is not None and set(target) == {'label'}:
+        target = target['label']
+    pictures = Pictures(model, watched)
+    cams = token_grad_cam(model, watched.inputs, target, layer)
+    return [
+        pictures.row(f'{title}, {name}', name, heat[0], bars=False)
+        for name, heat in cams.items()
+    ]
+
+
+def target_of(model: nn.Module, words: Sequence[str]
+              ) -> Optional[Dict[str, int]]:
+    """Classes given by name or number, with the task before where there are
+    two: ``verb=cut noun=3``.
+
+    Raises:
+        ValueError: If there is no such class.
+    """
+    if not words:
+        return None
+    names = names_by_task(
+        getattr(model, 'dataset_meta', None) or names_in_config(model.cfg))
+    target = {}
+    for word in words:
+        task, _, name = word.rpartition('=')
+        task = task or 'label'
+        known = names.get(task, [])
+        if name in known:
+            target[task] = known.index(name)
+        elif name.isdecimal():
+            target[task] = int(name)
+        else:
+            raise ValueError(f'--class {word}: no {task} is called {name!r}')
+    return target
+
+
+def _run(model: nn.Module, watched: Watched) -> None:
+    inputs = watched.inputs
+    model.backbone(**inputs) if isinstance(inputs, dict) else model.backbone(
+        inputs)
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """The arguments of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('video')
+    add_model_arguments(parser)
+    parser.add_argument('--out', type=Path, required=True, help='the folder')
+    parser.add_argument(
+        '--show',
+        nargs='+',
+        choices=['exchange', 'rollout', 'gradcam', 'compare'],
+        default=['exchange', 'rollout', 'gradcam'])
+    parser.add_argument('--layers', type=int, nargs='+', default=[-1],
+                        help='blocks from 0, negative from the last')
+    parser.add_argument('--directions', nargs='+', help='t2s, s2t, or the '
+                        'name of an expert for its own attention')
+    parser.add_argument('--head', type=int, help='default: mean of all')
+    parser.add_argument('--patch', type=int, nargs=2, metavar=('ROW', 'COL'),
+                        help='the patch that asks (default: the middle)')
+    parser.add_argument('--step', type=int, help='the time step that asks '
+                        '(default: the middle)')
+    parser.add_argument('--class', nargs='+', dest='target', metavar='NAME',
+                        default=[], help='for gradcam: a class by name or '
+                        'number, of two labels verb=NAME noun=NAME (default: '
+                        'the answer)')
+    parser.add_argument('--against', nargs='+', metavar='FILE_OR_ID',
+                        default=[], help='for compare: published models, such '
+                        'as each expert alone')
+    parser.add_argument('--fps', type=int, default=2, help='steps a second '
+                        'in the videos (default: 2)')
+    args = parser.parse_args(argv)
+    if 'compare' in args.show and not args.against:
+        parser.error('--show compare needs --against: other published models')
+    return args
+
+
+def views(args: argparse.Namespace) -> Tuple[str, Dict[str, List[Row]]]:
+    """A title, and the rows of every view that was asked for by file name."""
+    model = load_model(args).eval()
+    watched = watch(model, args.video)
+    target = target_of(model, args.target)
+    found: Dict[str, List[Row]] = {}
+    if 'exchange' in args.show:
+        found.update(exchange_rows(model, watched, args))
+    if 'rollout' in args.show:
+        found['rollout'] = rollout_rows(model, watched)
+    if 'gradcam' in args.show:
+        found['gradcam'] = cam_rows(model, watched, args.layers[-1], target)
+    if 'compare' in args.show:
+        rows = []
+        for name in args.against:
+            other = load_model(
+                argparse.Namespace(**{
+                    **vars(args), 'model': name,
+                    'config': None,
+                    'checkpoint': None
+                })).eval()
+            seen = watch(other, args.video)
+            rows += cam_rows(
+                other,
+                seen,
+                args.layers[-1],
+                title=f'{Path(name).stem}: {seen.answer}')
+        found['compare'] = rows + cam_rows(
+            model,
+            watched,
+            args.layers[-1],
+            title=f'this model: {watched.answer}')
+    return f'{Path(args.video).name}: {watched.answer}', found
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """The command."""
+    args = parse_args(argv)
+    try:
+        title, found = views(args)
+        print(title)
+        args.out.mkdir(parents=True, exist_ok=True)
+        for name, rows in found.items():
+            save_sheet(contact_sheet(rows, title), args.out / f'{name}.png')
+            save_video(rows, args.out / f'{name}.mp4', title, args.fps)
+            print(f'{args.out / name}.png, .mp4')
+    except (CheckpointError, UnreadableVideo, ValueError, OSError) as error:
+        sys.exit(f'error: {error}')

@@ -7,13 +7,16 @@ its test can go.
 """
 import builtins
 import functools
+import importlib.util
 import sys
 import warnings
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Callable, Dict, List
 
 import torch
+import torch.nn.functional as F
 
 from .host import installed
 
@@ -219,6 +222,181 @@ def bfloat16_scaler() -> bool:
         original(self, loss_scale=loss_scale, dtype=dtype, **kwargs)
 
     AmpOptimWrapper.__init__ = init
+    return True
+
+
+@remedy
+def bounded_log() -> bool:
+    """The log's history grows: with each iteration, and in checkpoints.
+
+    After 350,000 iterations an update of ten keys takes 13 ms, and their
+    history 56 MB of each checkpoint.
+    """
+    from mmengine.logging import MessageHub
+    from . import log_history
+    log_history.mend()
+    original = MessageHub.state_dict
+
+    @functools.wraps(original)
+    def state_dict(self) -> dict:
+        scalars = self._log_scalars
+        self._log_scalars = log_history.for_checkpoint(scalars)
+        try:
+            return original(self)
+        finally:
+            self._log_scalars = scalars
+
+    MessageHub.state_dict = state_dict
+    return True
+
+
+@remedy
+def log_without_waiting() -> bool:
+    """Each iteration the log waits for the device to read every value."""
+    from mmengine.logging import HistoryBuffer, MessageHub
+    from mmengine.optim import OptimWrapper
+    original = MessageHub.update_scalar
+
+    @functools.wraps(original)
+    def update_scalar(self, key, value, count=1, resumed=True) -> None:
+        if not isinstance(value, torch.Tensor) or value.numel() != 1:
+            return original(self, key, value, count, resumed)
+        self._set_resumed_keys(key, resumed)
+        buffer = self._log_scalars.setdefault(key, HistoryBuffer())
+        # A copy: the value's owner may write into it before it is read.
+        buffer.update(value.detach().clone().reshape(()), count)
+
+    def _clip_grad(self) -> None:
+        params = [
+            parameter for group in self.optimizer.param_groups
+            for parameter in group['params'] if parameter.grad is not None
+        ]
+        if params:
+            norm = self.clip_func(params, **self.clip_grad_kwargs)
+            if norm is not None:  # clipping by value has none
+                self.message_hub.update_scalar(f'train/{self.grad_name}', norm)
+
+    MessageHub.update_scalar = update_scalar
+    OptimWrapper._clip_grad = _clip_grad
+    return True
+
+
+@remedy
+def blocking_copies() -> bool:
+    """Batches are copied to the device while the host waits.
+
+    What pinned memory is for: uint8 clips travel while the device computes,
+    and are normalised there.
+    """
+    from mmengine.model import BaseDataPreprocessor
+    original = BaseDataPreprocessor.__init__
+
+    @functools.wraps(original)
+    def init(self, non_blocking=True) -> None:
+        original(self, non_blocking)
+
+    BaseDataPreprocessor.__init__ = init
+    return True
+
+
+@remedy
+def blending_without_waiting() -> bool:
+    """Mixup and cutmix wait for the device: for labels and permutations."""
+    from mmaction.models.utils import blending_utils as host_module
+
+    def call(self, imgs, batch_data_samples, **kwargs) -> tuple:
+        labels = torch.stack([x.gt_label for x in batch_data_samples])
+        labels = labels.to(imgs.device, non_blocking=True)
+        if labels.shape[1] == 1:
+            labels = F.one_hot(labels[:, 0], num_classes=self.num_classes)
+        imgs, labels = self.do_blending(imgs, labels, **kwargs)
+        for sample, label in zip(batch_data_samples, labels):
+            sample.set_gt_label(label)
+        return imgs, batch_data_samples
+
+    def permutation(imgs: torch.Tensor) -> torch.Tensor:
+        # Drawn on the host, as ever; an index there is copied with a wait.
+        return torch.randperm(len(imgs)).to(imgs.device, non_blocking=True)
+
+    def mixup(self, imgs, label) -> tuple:
+        share = self.beta.sample()
+        other = permutation(imgs)
+        return tuple(share * x + (1 - share) * x[other] for x in (imgs, label))
+
+    def cutmix(self, imgs, label) -> tuple:
+        other, share = permutation(imgs), self.beta.sample()
+        left, top, right, bottom = self.rand_bbox(imgs.size(), share)
+        box = (..., slice(top, bottom), slice(left, right))
+        imgs[box] = imgs[other][box]
+        area = 1.0 * (right - left) * (bottom - top)
+        share = 1 - area / (imgs.size(-1) * imgs.size(-2))
+        return imgs, share * label + (1 - share) * label[other]
+
+    for owner, name, method in (
+        (host_module.BaseMiniBatchBlending, '__call__', call),
+        (host_module.MixupBlending, 'do_blending', mixup),
+        (host_module.CutmixBlending, 'do_blending', cutmix)):
+        setattr(owner, name, functools.wraps(getattr(owner, name))(method))
+    return True
+
+
+@remedy
+def find_loader() -> bool:
+    """`pkgutil.find_loader`, which MMEngine and mmcv call, went in 3.14."""
+    import pkgutil
+    if hasattr(pkgutil, 'find_loader'):
+        return False
+    from mmcv.utils import ext_loader
+    from mmengine.utils.dl_utils import misc
+
+    def find(name: str):
+        spec = importlib.util.find_spec(name)
+        return spec and spec.loader
+
+    for module in (misc, ext_loader):
+        module.pkgutil = SimpleNamespace(find_loader=find)
+    return True
+
+
+@remedy
+def pkg_resources() -> bool:
+    """`pkg_resources`, which MMEngine looks packages up with, has gone.
+
+    setuptools 82 has none; bases such as `mmaction::...` need it.
+    """
+    if importlib.util.find_spec('pkg_resources') is not None:
+        return False
+    from mmengine.utils import package_utils
+
+    def is_installed(package: str) -> bool:
+        if installed(package) is not None:
+            return True
+        spec = importlib.util.find_spec(package)
+        return spec is not None and spec.origin is not None
+
+    def package2module(package: str) -> str:
+        names = metadata.distribution(package).read_text('top_level.txt')
+        if not names:
+            raise ValueError(f'can not infer the module name of {package}')
+        return names.split()[0]
+
+    def get_installed_path(package: str) -> str:
+        spec = importlib.util.find_spec(package)
+        if spec is None:
+            if installed(package) is None:
+                raise metadata.PackageNotFoundError(package)
+            spec = importlib.util.find_spec(package2module(package))
+        if spec.origin is None:
+            raise RuntimeError(
+                f'{package} is a namespace package, which has no path')
+        return str(Path(spec.origin).parent)
+
+    for new in (is_installed, package2module, get_installed_path):
+        old = getattr(package_utils, new.__name__)
+        for name, module in list(sys.modules.items()):
+            if name.partition('.')[0] in HOST_PACKAGES and \
+                    getattr(module, new.__name__, None) is old:
+                setattr(module, new.__name__, new)
     return True
 
 

@@ -10,6 +10,12 @@ from packaging.specifiers import SpecifierSet
 
 HOSTS = {'torch': '>=2.6', 'mmaction2': '==1.2.0', 'mmengine': '~=0.10.7'}
 MMCV = '>=2.0.1,<2.2'
+# Forks that install their files into the folders of these packages.
+FORKS = {
+    'onedl-mmaction2': ('mmaction2', f'mmaction2{HOSTS["mmaction2"]}'),
+    'onedl-mmengine': ('mmengine', f'mmengine{HOSTS["mmengine"]}'),
+    'onedl-mmcv': ('mmcv mmcv-lite', f'mmcv-lite{MMCV}'),
+}
 
 
 def installed(package: str) -> Optional[str]:
@@ -22,6 +28,13 @@ def installed(package: str) -> Optional[str]:
 
 def problem() -> Optional[str]:
     """Why the host cannot be used and the command that mends it, or None."""
+    for fork, (packages, wanted) in FORKS.items():
+        if installed(fork) is not None:
+            # Whose files are there now cannot be told: both go, one comes.
+            return (f'{fork} is installed, a fork that writes over the files '
+                    f'of {packages.replace(" ", " and ")}. '
+                    f'Run: pip uninstall -y {fork} {packages} && '
+                    f"pip install '{wanted}'")
     for package, wanted in HOSTS.items():
         found = installed(package)
         if found is None or found not in SpecifierSet(wanted):

@@ -28,6 +28,15 @@ def test_a_host_in_order(versions):
                              "pip install 'mmcv-lite>=2.0.1,<2.2'"),
     ({'mmcv': '2.2.0'}, 'pip uninstall -y mmcv mmcv-lite && '
                         "pip install 'mmcv-lite>=2.0.1,<2.2'"),
+    ({'onedl-mmengine': '0.10.8'},
+     'pip uninstall -y onedl-mmengine mmengine && '
+     "pip install 'mmengine~=0.10.7'"),
+    ({'onedl-mmcv': '2.3.2'},
+     'pip uninstall -y onedl-mmcv mmcv mmcv-lite && '
+     "pip install 'mmcv-lite>=2.0.1,<2.2'"),
+    ({'onedl-mmaction2': '1.3.0', 'mmaction2': None},
+     'pip uninstall -y onedl-mmaction2 mmaction2 && '
+     "pip install 'mmaction2==1.2.0'"),
 ])
 def test_the_command_to_run(versions, change, command):
     versions.update(change)

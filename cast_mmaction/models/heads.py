@@ -18,8 +18,45 @@ from .adapters import Adapter, init_linear
 Features = Union[Tensor, Sequence[Tensor], Dict[str, Tensor]]
 
 
+class OneLabelHead(BaseHead):
+    """The host's loss of one label, with the accuracies on the device.
+
+    The host's own accuracy waits for the device, copies the scores to the
+    host and sorts them there, in every step.
+    """
+
+    def loss_by_feat(self, cls_scores: Tensor,
+                     data_samples: SampleList) -> Dict[str, Tensor]:
+        """Cross-entropy and, of hard labels, accuracies.
+
+        Args:
+            cls_scores: Logits ``(B, num_classes)``.
+            data_samples: Each with ``gt_label``: a class index ``(1,)``, or a
+                distribution over the classes ``(num_classes,)``.
+
+        Returns:
+            ``loss_cls``, and ``top1_acc`` and so on for every k of ``topk``.
+        """
+        labels = torch.stack([x.gt_label for x in data_samples])
+        labels = labels.to(cls_scores.device, non_blocking=True)
+        losses = {}
+        hard = labels.shape[1] == 1 and not labels.is_floating_point()
+        if hard:
+            labels = labels[:, 0]
+            accuracies = topk_accuracies(cls_scores, labels, self.topk)
+            losses = {f'top{k}_acc': x for k, x in accuracies.items()}
+        if self.label_smooth_eps != 0:
+            if hard:
+                labels = F.one_hot(labels, num_classes=self.num_classes)
+            labels = ((1 - self.label_smooth_eps) * labels +
+                      self.label_smooth_eps / self.num_classes)
+        loss = self.loss_cls(cls_scores, labels)
+        losses.update(loss if isinstance(loss, dict) else dict(loss_cls=loss))
+        return losses
+
+
 @MODELS.register_module()
-class CASTHead(BaseHead):
+class CASTHead(OneLabelHead):
     """One label from both streams (CAST, eq. 7).
 
     ``Z = ADAP(spatial) + ADAP(temporal)``, then one Linear.
@@ -75,7 +112,7 @@ class CASTHead(BaseHead):
 
 
 @MODELS.register_module()
-class LinearHead(BaseHead):
+class LinearHead(OneLabelHead):
     """One label from one feature: dropout and a Linear.
 
     Args:
@@ -221,16 +258,16 @@ class VerbNounHead(BaseHead):
         losses = {}
         for task, scores in zip(('verb', 'noun'), cls_scores):
             labels = torch.stack([x.get(f'gt_{task}') for x in data_samples])
-            labels = labels.to(scores.device)  # (B, 1) or (B, C)
+            # (B, 1) or (B, C)
+            labels = labels.to(scores.device, non_blocking=True)
             num_classes = scores.shape[1]
             if not labels.is_floating_point():
                 labels = F.one_hot(labels[:, 0], num_classes)
-            # On the device: the host's accuracy would wait for it every step.
-            best = scores.detach().topk(min(max(self.topk), num_classes))
-            hits = best.indices == labels.argmax(dim=1, keepdim=True)
-            for k in self.topk:
-                losses[f'{task}_top{k}_acc'] = (
-                    hits[:, :k].any(dim=1).float().mean())
+            accuracies = topk_accuracies(scores, labels.argmax(1), self.topk)
+            losses.update({
+                f'{task}_top{k}_acc': x
+                for k, x in accuracies.items()
+            })
             labels = ((1 - self.label_smooth_eps) * labels.float() +
                       self.label_smooth_eps / num_classes)
             losses[f'loss_{task}'] = (
@@ -258,6 +295,23 @@ def _unnamed(feats: Features) -> List[Tensor]:
     if isinstance(feats, dict):
         return [x for name, x in feats.items() if name[:4] != 'has_']
     return list(feats)
+
+
+def topk_accuracies(scores: Tensor, labels: Tensor,
+                    topk: Sequence[int]) -> Dict[int, Tensor]:
+    """The share of clips whose class is among the k best, on the device.
+
+    Args:
+        scores: Logits ``(B, C)``.
+        labels: Class indices ``(B,)``.
+        topk: The values of k; one beyond C counts all as right.
+
+    Returns:
+        From each k to a tensor without dimensions.
+    """
+    best = scores.detach().topk(min(max(topk), scores.shape[1])).indices
+    hits = best == labels[:, None]
+    return {k: hits[:, :k].any(dim=1).float().mean() for k in topk}
 
 
 def _pool(x: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 import pytest
 import torch
+from mmaction.models.heads import BaseHead
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 
-from cast_mmaction.models import CASTHead, VerbNounHead
+from cast_mmaction.models import CASTHead, LinearHead, VerbNounHead
 
 
 def verb_noun_samples(verbs, nouns):
@@ -133,3 +134,23 @@ def test_where_a_linear_head_starts(init_std, std, bias):
             init_std=init_std))
     assert head.fc_cls.weight.std().item() == pytest.approx(std, rel=.02)
     assert bool(head.fc_cls.bias.any()) == bias
+
+
+@pytest.mark.parametrize('smoothing', [0., .1])
+@pytest.mark.parametrize('hard', [True, False])
+@pytest.mark.parametrize('kind', [CASTHead, LinearHead])
+@pytest.mark.parametrize('clips', [1, 5])
+def test_one_label_as_the_host_has_it(kind, hard, smoothing, clips):
+    """To the bit; accuracies are the host's, which come from NumPy."""
+    head = kind(
+        in_channels=8, num_classes=7, label_smooth_eps=smoothing, topk=(1, 3))
+    scores = torch.randn(clips, 7)
+    labels = torch.randint(0, 7, (clips, 1)) if hard else torch.rand(
+        clips, 7).softmax(dim=1)
+    samples = [ActionDataSample().set_gt_label(x) for x in labels]
+    found = head.loss_by_feat(scores, samples)
+    wanted = BaseHead.loss_by_feat(head, scores, samples)
+    assert found.keys() == wanted.keys()
+    assert torch.equal(found['loss_cls'], wanted['loss_cls'])
+    for name in found.keys() - {'loss_cls'}:
+        assert found[name].item() == pytest.approx(wanted[name].item())

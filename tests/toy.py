@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
+from mmengine.runner import Runner
 from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,8 +24,9 @@ class ToyDataset(torch.utils.data.Dataset):
 
     metainfo = dict(name='toy')
 
-    def __init__(self, poison: int = -1) -> None:
+    def __init__(self, poison: int = -1, steep: int = -1) -> None:
         self.poison = poison  # the index of a sample without a finite loss
+        self.steep = steep  # of one with such a loss, but not its gradient
 
     def __len__(self) -> int:
         return SAMPLES
@@ -32,8 +34,11 @@ class ToyDataset(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> dict:
         x = torch.randn(8, generator=torch.Generator().manual_seed(index))
         label = x[:3].argmax()
-        return dict(inputs=x * float('nan') if index == self.poison else x,
-                    labels=label)
+        if index == self.poison:
+            x *= float('nan')
+        if index == self.steep:
+            x[0] = 0
+        return dict(inputs=x, labels=label)
 
 
 @MODELS.register_module()
@@ -58,7 +63,10 @@ class ToyModel(BaseModel):
     def forward(self, inputs, labels, mode='tensor'):
         scores = self.head(self.dropout(self.backbone(inputs)))
         if mode == 'loss':
-            return dict(loss_cls=F.cross_entropy(scores, labels))
+            # The root has no finite slope at 0; elsewhere it is left out.
+            root = (inputs[:, 0] * self.head.bias[0].exp()).abs().sqrt()
+            loss = F.cross_entropy(scores, labels)
+            return dict(loss_cls=loss + (root * (inputs[:, 0] == 0)).sum())
         return [dict(hit=x) for x in (scores.argmax(1) == labels)]
 
 
@@ -137,3 +145,22 @@ class SlowHook(Hook):
     def after_train_iter(self, runner, **kwargs) -> None:
         if runner.epoch:
             time.sleep(0.3)
+
+
+class At(Hook):
+    """Calls a function after the iteration of a number."""
+
+    def __init__(self, iteration, function) -> None:
+        self.iteration, self.function = iteration, function
+
+    def after_train_iter(self, runner, **kwargs) -> None:
+        if runner.iter == self.iteration:
+            self.function()
+
+
+def start(work_dir, *hooks: Hook, **changes) -> Runner:
+    """The runner of a toy training, with more hooks."""
+    runner = Runner.from_cfg(toy_config(work_dir, **changes))
+    for hook in hooks:
+        runner.register_hook(hook)
+    return runner

@@ -2,11 +2,12 @@
 from ..atomic_write import atomic_write
 from .checkpoint_hook import SafeCheckpointHook
 from .finetune import FinetuneHook
-from .hooks import (NonFiniteHook, PreemptionHook, StepSeedHook,
-                    StrictLoadHook)
+from .hooks import StepSeedHook, StrictLoadHook
 from .leaving import leave_process_group
 from .loops import PrecisionTestLoop, PrecisionValLoop, ResumableEpochLoop
+from .non_finite import NonFiniteHook
 from .optim import LayerDecayOptimWrapperConstructor
+from .preemption import PreemptionHook
 from .schedule import WarmupCosineLR
 
 # Their names up to 0.1; they go with the next release.

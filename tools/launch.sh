@@ -59,6 +59,8 @@ launch() {
         where=(--nnodes "$NNODES" --node-rank "$NODE_RANK"
                --master-addr "$MASTER_ADDR" --master-port "${PORT:-29500}")
     fi
+    # What a training may take to save after a signal; torchrun gives it 30 s.
+    export TORCHELASTIC_SHUTDOWN_TIMEOUT="${TORCHELASTIC_SHUTDOWN_TIMEOUT:-600}"
     exec "$PYTHON" -m torch.distributed.run "${where[@]}" \
         --nproc-per-node "$count" "$@"
 }

@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _NormBase
 NORMS = (nn.LayerNorm, nn.GroupNorm, _NormBase)
 UNDECAYED = ('norms', 'vectors', 'named')
 AMP_KEYS = ('loss_scale', 'dtype', 'use_fsdp')
+FUSED = ('Adam', 'AdamW', 'SGD')  # have kernels that update all at once
 
 
 # The second name is that of 0.1; it goes with the next release.
@@ -33,6 +34,10 @@ class LayerDecayOptimWrapperConstructor:
     and biases of normalisations), 'vectors' (biases and other 1-d tensors)
     and 'named' (what a module names in its ``no_weight_decay``: tokens and
     positions). Frozen parameters are left out.
+
+    On a GPU Adam, AdamW and SGD are fused unless ``fused`` or ``foreach`` is
+    given: one kernel, which :class:`Agreement` can hold back. Which kernels
+    are taken is decided anew where a training is resumed.
 
     On a machine without a GPU an ``AmpOptimWrapper`` becomes an
     ``OptimWrapper``: MMEngine's mixed precision asserts a GPU.
@@ -74,6 +79,9 @@ class LayerDecayOptimWrapperConstructor:
         if is_model_wrapper(model):
             model = model.module
         cfg = dict(self.optimizer_cfg)
+        if torch.cuda.is_available() and cfg['type'] in FUSED and not (
+                cfg.keys() & {'fused', 'foreach'}):
+            cfg['fused'] = True
         cfg['params'] = self.parameter_groups(model)
         wrapper = dict(self.optim_wrapper_cfg)
         wrapper.setdefault('type', 'OptimWrapper')
@@ -82,8 +90,10 @@ class LayerDecayOptimWrapperConstructor:
             print_log('no GPU here: mixed precision is off', logger='current')
             wrapper = {k: v for k, v in wrapper.items() if k not in AMP_KEYS}
             wrapper['type'] = 'OptimWrapper'
+        optimizer = OPTIMIZERS.build(cfg)
+        optimizer.register_load_state_dict_pre_hook(_keep_kernels)
         return OPTIM_WRAPPERS.build(
-            wrapper, default_args=dict(optimizer=OPTIMIZERS.build(cfg)))
+            wrapper, default_args=dict(optimizer=optimizer))
 
     def parameter_groups(self, model: nn.Module) -> List[dict]:
         """The optimizer's groups, one for each learning rate and decay.
@@ -129,6 +139,16 @@ class LayerDecayOptimWrapperConstructor:
                 f'lr x {scale:.4g}',
                 logger='current')
         return groups
+
+
+def _keep_kernels(optimizer: torch.optim.Optimizer, state: dict) -> dict:
+    """Which kernels compute is up to the machine, not to the checkpoint."""
+    own = {
+        key: optimizer.defaults[key]
+        for key in ('fused', 'foreach') if key in optimizer.defaults
+    }
+    groups = [dict(group, **own) for group in state['param_groups']]
+    return dict(state, param_groups=groups)
 
 
 def layer_ids(model: nn.Module) -> Tuple[Dict[int, int], int]:

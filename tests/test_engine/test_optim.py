@@ -152,6 +152,37 @@ def test_nothing_to_train():
         build(Model(Backbone()).requires_grad_(False))
 
 
+@pytest.mark.parametrize('gpu, given, fused', [
+    (False, {}, None),
+    (True, {}, True),
+    (True, dict(fused=False), False),
+    (True, dict(foreach=True), None),
+    (True, dict(type='RMSprop'), 'absent'),
+])
+def test_fused_on_a_gpu(monkeypatch, gpu, given, fused):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
+    cfg = dict(optimizer=dict(dict(type='AdamW', lr=1.), **given))
+    wrapper = LayerDecayOptimWrapperConstructor(cfg)(nn.Linear(2, 2))
+    assert wrapper.optimizer.param_groups[0].get('fused', 'absent') == fused
+
+
+@pytest.mark.parametrize('before, after', [(True, None), (None, True)])
+def test_resumed_on_another_machine(before, after):
+    """From a GPU to a CPU and back: the moments stay, the kernels do not."""
+    wrappers = []
+    for fused in (before, after):
+        model = nn.Linear(2, 2)
+        optimizer = dict(type='AdamW', lr=1., fused=fused)
+        wrappers.append(
+            LayerDecayOptimWrapperConstructor(dict(optimizer=optimizer))(model))
+        model(torch.ones(1, 2)).sum().backward()
+    wrappers[0].step()
+    wrappers[1].load_state_dict(wrappers[0].state_dict())
+    assert wrappers[1].optimizer.param_groups[0]['fused'] == after
+    wrappers[1].step()
+    assert {int(x['step']) for x in wrappers[1].optimizer.state.values()} == {2}
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason='about CPU machines')
 def test_mixed_precision_is_off_without_a_gpu():
     cfg = dict(

@@ -1,0 +1,254 @@
+"""Between two lines of the log no training step waits for its device."""
+import pytest
+import torch
+from mmaction.registry import DATASETS, MODELS
+from mmaction.structures import ActionDataSample
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cast_mmaction.models.attention import eager_kernel, use_kernel
+from tests.toy import toy_config
+
+EXPERT = dict(
+    arch=dict(embed_dims=24, num_layers=2, num_heads=2),
+    img_size=32,
+    num_frames=4)
+TINY = dict(EXPERT, type='CLIPExpert')
+CAST = dict(
+    type='CAST', spatial=TINY, temporal=dict(EXPERT, type='VideoMAEExpert'))
+MIXUP = dict(type='MixupBlending', alpha=.8)
+ONE_LABEL = dict(
+    type='RandomBatchAugment', augments=dict(MIXUP, num_classes=4))
+TWO_LABELS = dict(
+    type='VerbNounBlending', augment=MIXUP, num_verbs=3, num_nouns=4)
+LINEAR = dict(type='LinearHead', in_channels=24, num_classes=4)
+VERB_NOUN = dict(
+    type='VerbNounHead', in_channels=24, num_verbs=3, num_nouns=4)
+MODEL_CASES = {
+    'cast': (CAST, dict(LINEAR, type='CASTHead', label_smooth_eps=.1), None),
+    'cast, mixup': (CAST, dict(LINEAR, type='CASTHead'), ONE_LABEL),
+    'cast, two labels': (CAST, VERB_NOUN, None),
+    'cast, two labels, mixup': (CAST, VERB_NOUN, TWO_LABELS),
+    'aim': (dict(EXPERT, type='AIM'), LINEAR, None),
+    'evl': (dict(EXPERT, type='EVL', num_decoder_layers=1), LINEAR, None),
+    'st_adapter': (dict(EXPERT, type='STAdapter', adapter_dims=8), LINEAR,
+                   None),
+    'timesformer': (dict(EXPERT, type='SpaceTimeViT', scheme='divided'),
+                    LINEAR, None),
+}
+
+
+def recognizer(backbone, head, blending):
+    return dict(
+        type='Recognizer3D',
+        data_preprocessor=dict(
+            type='ActionDataPreprocessor',
+            mean=[123.675, 116.28, 103.53],
+            std=[58.395, 57.12, 57.375],
+            blending=blending,
+            format_shape='NCTHW'),
+        backbone=backbone,
+        cls_head=head)
+
+
+@DATASETS.register_module()
+class MadeUpClips(torch.utils.data.Dataset):
+    """16 clips of noise, with one label and with two."""
+
+    def __len__(self):
+        return 32
+
+    def __getitem__(self, index):
+        generator = torch.Generator().manual_seed(index)
+        clip = torch.randint(
+            0, 256, (1, 3, 4, 32, 32), dtype=torch.uint8, generator=generator)
+        sample = ActionDataSample().set_gt_label(index % 4)
+        sample.set_field(torch.tensor([index % 3]), 'gt_verb')
+        sample.set_field(torch.tensor([index % 4]), 'gt_noun')
+        return dict(inputs=clip, data_samples=sample)
+
+
+# what a real training does, in Python
+
+
+class Reads(TorchFunctionMode):
+    """Collects what would make the host wait for a device."""
+
+    NAMES = {
+        'item', 'tolist', 'numpy', 'cpu', '__bool__', '__float__', '__int__',
+        '__index__', '__array__', '__contains__', 'is_nonzero', 'nonzero',
+        'equal', 'allclose', 'unique', 'masked_select', 'argwhere', 'cuda'
+    }
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        name = getattr(function, '__name__', str(function))
+        if name in self.NAMES:
+            self.found.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+def training(work_dir, case, **changes):
+    backbone, head, blending = MODEL_CASES[case]
+    cfg = toy_config(work_dir, epochs=1)
+    model = recognizer(backbone, head, blending)
+    loader = dict(
+        batch_size=2,
+        num_workers=0,
+        dataset=dict(type='MadeUpClips'),
+        sampler=dict(type='DefaultSampler', shuffle=True))
+    cfg.model, cfg.train_dataloader = model, loader
+    for key in ('dataloader', 'evaluator', 'cfg'):
+        cfg[f'val_{key}'] = cfg[f'test_{key}'] = None
+    cfg.default_hooks.checkpoint.save_best = None
+    cfg.merge_from_dict({
+        'default_hooks.logger.interval': 8,
+        'optim_wrapper.optimizer.fused': True,  # as on a GPU
+        'optim_wrapper.clip_grad': dict(max_norm=1.),
+        **changes
+    })
+    cfg.param_scheduler[0].warmup = 0
+    return Runner.from_cfg(cfg)
+
+
+def count_reads(runner):
+    """What each iteration reads, from its batch to its last hook."""
+    found, loop = {}, runner.train_loop
+    run_iter = loop.run_iter
+
+    def counted(index, batch):
+        with Reads() as reads:
+            run_iter(index, batch)
+        found[index] = reads.found
+
+    loop.run_iter = counted
+    runner.train()
+    return found
+
+
+@pytest.mark.parametrize('case', ['cast, mixup', 'cast, two labels', 'evl'])
+def test_an_iteration_reads_nothing(tmp_path, case):
+    """From the device; only those with a line of the log do."""
+    found = count_reads(training(tmp_path, case))
+    assert len(found) == 16
+    logged = {7, 15}
+    assert all(found[i] for i in logged)
+    assert not any(x for i, x in found.items() if i not in logged), found
+
+
+def test_nor_with_accumulation(tmp_path):
+    found = count_reads(
+        training(tmp_path, 'cast',
+                 **{'optim_wrapper.accumulative_counts': 4}))
+    assert not any(x for i, x in found.items() if i not in (7, 15)), found
+
+
+def test_the_count_finds_a_read(tmp_path):
+    """The log as MMEngine keeps it."""
+    runner = training(tmp_path, 'cast')
+    hook = next(x for x in runner.hooks
+                if type(x).__name__ == 'RuntimeInfoHook')
+    after = hook.after_train_iter
+    hook.after_train_iter = lambda runner, outputs, **kwargs: [
+        x.item() for x in outputs.values()
+    ] and after(runner, outputs=outputs, **kwargs)
+    found = count_reads(runner)
+    assert all('item' in x for x in found.values())
+
+
+# what torch does with it, on a device that is pretended
+
+
+class Transfers(TorchDispatchMode):
+    """Collects what crosses between host and device, and whether it waits."""
+
+    def __init__(self):
+        super().__init__()
+        self.asynchronous, self.waits = 0, []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = function.name().split('::')[1].split('.')[0]
+        result = function(*args, **kwargs)
+        if name in ('_local_scalar_dense', 'nonzero', 'equal'):
+            self.waits.append(name)
+        if name in ('_to_copy', 'copy_'):
+            source = args[name == 'copy_']
+            quick = kwargs.get('non_blocking') or (name == 'copy_' and args[2:]
+                                                   and args[2])
+            if source.device.type != result.device.type:
+                self.asynchronous += bool(quick)
+                if not quick or result.device.type == 'cpu':
+                    self.waits.append(f'{name} to {result.device}')
+        return result
+
+
+def pretend(model, mode):
+    """Move a model to a GPU that is not there."""
+    for module in model.modules():
+        for store in (module._parameters, module._buffers):
+            for name, value in store.items():
+                if value is None:
+                    continue
+                moved = mode.from_tensor(value.detach()).to('cuda')
+                if store is module._parameters:
+                    moved = torch.nn.Parameter(moved, value.requires_grad)
+                store[name] = moved
+    model._set_device(torch.device('cuda'))
+
+
+@pytest.mark.parametrize('case', MODEL_CASES)
+def test_a_step_only_sends(case):
+    """Batch to loss, clipping and step; fake tensors refuse to be read."""
+    model = MODELS.build(recognizer(*MODEL_CASES[case])).train()
+    samples = [MadeUpClips()[i] for i in range(2)]
+    batch = {key: [x[key] for x in samples] for key in samples[0]}
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    with mode:
+        pretend(model, mode)
+    with mode, use_kernel(eager_kernel), Transfers() as transfers:
+        data = model.data_preprocessor(batch, training=True)
+        loss, _ = model.parse_losses(model._run_forward(data, mode='loss'))
+        trained = [p for p in model.parameters() if p.requires_grad]
+        wrapper = OptimWrapper(
+            torch.optim.AdamW(trained, fused=True), clip_grad=dict(max_norm=1.))
+        for parameter in trained:
+            parameter.grad = torch.ones_like(parameter)
+        wrapper.step()
+    assert loss.device.type == 'cuda'
+    assert not transfers.waits
+    assert transfers.asynchronous >= 4  # two clips, their labels
+
+
+# on a real one
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason='needs a GPU to wait for')
+def test_cuda_agrees(tmp_path):
+    """Ten iterations while torch refuses to wait."""
+    runner = training(
+        tmp_path, 'cast, mixup', **{
+            'default_hooks.logger.interval': 100,
+            'train_dataloader.pin_memory': True,
+            'train_dataloader.num_workers': 1
+        })
+    loop = runner.train_loop
+    run_iter = loop.run_iter
+
+    def strict(index, batch):
+        torch.cuda.set_sync_debug_mode('error' if 2 <= index < 12 else 0)
+        try:
+            run_iter(index, batch)
+        finally:
+            torch.cuda.set_sync_debug_mode(0)
+
+    loop.run_iter = strict
+    runner.train()
+    assert runner.iter == 16

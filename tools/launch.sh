@@ -60,7 +60,7 @@ launch() {
                --master-addr "$MASTER_ADDR" --master-port "${PORT:-29500}")
     fi
     # What a training may take to save after a signal; torchrun gives it 30 s.
-    export TORCHELASTIC_SHUTDOWN_TIMEOUT="${TORCHELASTIC_SHUTDOWN_TIMEOUT:-600}"
+    export TORCH_ELASTIC_SHUTDOWN_TIMEOUT="${TORCH_ELASTIC_SHUTDOWN_TIMEOUT:-600}"
     exec "$PYTHON" -m torch.distributed.run "${where[@]}" \
         --nproc-per-node "$count" "$@"
 }

@@ -644,3 +644,61 @@ def resume_in_foreign_words() -> bool:
     Runner.resume = named(Runner.resume)
     FlexibleRunner.resume = named(FlexibleRunner.resume)
     return True
+
+
+@remedy
+def fixed_list_of_packages() -> bool:
+    """`package::config` works for a fixed list of the host's packages alone,
+    and not for one that was installed from a clone to work on.
+
+    A plugin has no registries of its own either: what comes from its configs
+    is looked up in MMAction2's.
+    """
+    from mmengine.config import Config
+    from mmengine.config import config as config_module
+    from mmengine.config.utils import MODULE2PACKAGE
+    from mmengine.hub import hub as hub_module
+    package = __package__
+    if package in MODULE2PACKAGE:
+        return False
+    MODULE2PACKAGE[package] = package
+    path_of, cfg_path_of = hub_module.get_installed_path, Config._get_cfg_path
+
+    def get_installed_path(name: str) -> str:
+        return str(
+            Path(__file__).parent) if name == package else path_of(name)
+
+    def get_cfg_path(cfg_path: str, filename: str) -> tuple:
+        path, scope = cfg_path_of(cfg_path, filename)
+        return path, 'mmaction' if scope == package else scope
+
+    # Of which the host tells its user at every such name.
+    warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
+    config_module.get_installed_path = get_installed_path
+    hub_module.get_installed_path = get_installed_path
+    Config._get_cfg_path = staticmethod(get_cfg_path)
+    return True
+
+
+@remedy
+def names_of_one_package_in_inferencer() -> bool:
+    """The inferencer knows the names of MMAction2's own models alone."""
+    from mmaction.apis.inferencers import ActionRecogInferencer
+    original = ActionRecogInferencer.__init__
+
+    @functools.wraps(original)
+    def init(self, model, weights=None, *args, **kwargs) -> None:
+        from .config_names import indexed_models
+        named = None
+        if isinstance(model, str) and not Path(model).is_file():
+            named = indexed_models().get(model.lower())
+        if named is not None:
+            model, weights = str(named.config), weights or named.weights
+            if weights is None:
+                raise ValueError(
+                    f'{named.name} has no published weights; give rec_weights='
+                    'a checkpoint of your own')
+        original(self, model, weights, *args, **kwargs)
+
+    ActionRecogInferencer.__init__ = init
+    return True

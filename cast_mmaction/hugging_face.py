@@ -13,6 +13,7 @@ from .checkpoints.hugging_face import from_hugging_face
 from .checkpoints.hugging_face_config import (class_names, expert_of,
                                               layout_of, our_config)
 from .checkpoints.hugging_face_files import read_repository
+from .foreign_config import no_larger_than
 
 # Mean and deviation of the frames where they are not ImageNet's.
 NORMS = dict(timesformer=([114.75] * 3, [57.375] * 3))
@@ -56,7 +57,8 @@ def open_classifier(pretrained: Union[str, Path],
         std=std,
         format_shape='NCTHW')
     init_default_scope('mmaction')
-    model = MODELS.build(model_cfg)
+    with no_larger_than(weights, str(pretrained)):
+        model = MODELS.build(model_cfg)
     load_strictly(model, state_dict, str(pretrained))
     expert = expert_of(model)
     side = expert.img_size

@@ -14,6 +14,7 @@ from mmaction.apis.inferencers import (ActionRecogInferencer,
 from mmaction.datasets.transforms import ColorJitter
 from mmaction.models.heads import TSNHead
 from mmaction.structures import ActionDataSample
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
@@ -401,3 +402,39 @@ def test_names_in_inferencers():
         outer, dict(rec=[[named_scores()]]))
     top, = results['predictions'][0]['rec_top']
     assert top['noun'][0] == dict(name='bread', score=pytest.approx(.5))
+
+
+# names of configs and models
+
+CAST = ('cast-base-p16_clip-videomae-k400-pre_16xb6-dense-16x4x1-70e_'
+        'kinetics400-rgb')
+
+
+def test_fixed_list_of_packages_defect():
+    assert compat.apply()['fixed_list_of_packages']
+
+
+def test_configs_of_this_package(tmp_path):
+    from mmengine.hub import get_config
+    demo = get_config('cast_mmaction::demo/cast_demo.py')
+    (tmp_path / 'mine.py').write_text(
+        "_base_ = 'cast_mmaction::demo/cast_demo.py'\n"
+        'head = _base_.model.cls_head\n')
+    mine = Config.fromfile(str(tmp_path / 'mine.py'))
+    assert mine.model == demo.model
+    assert mine.head['_scope_'] == 'mmaction'
+
+
+def test_names_of_one_package_in_inferencer_defect():
+    with pytest.raises(ValueError, match='Cannot find model'):
+        original(ActionRecogInferencer.__init__)(
+            ActionRecogInferencer.__new__(ActionRecogInferencer), CAST)
+
+
+def test_names_in_inferencer():
+    with pytest.raises(ValueError, match=f'{CAST} has no published weights'):
+        ActionRecogInferencer(CAST)
+    with pytest.raises(FileNotFoundError, match='mine.pth'):
+        ActionRecogInferencer(CAST, 'mine.pth')
+    with pytest.raises(ValueError, match='Cannot find model'):
+        ActionRecogInferencer('cast-b')

@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 # Before the host: this mends it.
+from cast_mmaction.config_names import read_config
 from cast_mmaction.engine import leave_process_group
 from cast_mmaction.options import check_options
 from mmaction.registry import RUNNERS
@@ -15,7 +16,10 @@ from mmengine.runner import Runner
 def parse_args() -> argparse.Namespace:
     """The arguments of MMAction2's own tools/train.py."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        'config',
+        help='config file, or the name of one: cast_mmaction::demo/'
+        'cast_demo.py, or that of a model of the index')
     parser.add_argument('--work-dir', help='where logs and checkpoints go')
     parser.add_argument(
         '--resume',
@@ -66,7 +70,7 @@ def parse_args() -> argparse.Namespace:
 
 def build_config(args: argparse.Namespace) -> Config:
     """Read the config and let the command line change it."""
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     check_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
     if args.no_validate:

@@ -14,6 +14,11 @@ from .rename import CheckpointError
 # Ours has its epsilons and activations from the models' authors.
 _FIXED = dict(hidden_act=('gelu', ), qkv_bias=(True, ), qv_bias=(True, ))
 
+_NUMBERS = ('hidden_size', 'num_hidden_layers', 'num_attention_heads',
+            'intermediate_size', 'mlp_ratio', 'image_size', 'crop_size',
+            'patch_size', 'num_frames', 'frames_per_clip', 'tubelet_size',
+            'num_pooler_layers')
+
 
 def layout_of(config: dict) -> Layout:
     """The layout that a ``config.json`` belongs to.
@@ -54,6 +59,10 @@ def our_config(config: dict, classifies: bool) -> dict:
     """
     layout = layout_of(config)
     sizes = config.get('vision_config', config)
+    for key in _NUMBERS:
+        value = sizes.get(key, 1)
+        if not isinstance(value, (int, float)) or value <= 0:
+            raise CheckpointError(f'{key}={value!r} is no size')
     for key, offered in _FIXED.items():
         if layout.source != 'clip' and sizes.get(key,
                                                  offered[0]) not in offered:

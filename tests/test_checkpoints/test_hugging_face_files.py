@@ -223,6 +223,7 @@ def test_the_file_of_another_architecture(tmp_path):
 @pytest.mark.parametrize('config, said', [
     (dict(num_attention_heads=4), 'it has 4 heads, CLIPExpert 2'),
     (dict(hidden_act='gelu'), "act='gelu'"),
+    (dict(hidden_size='wide'), "hidden_size='wide' is no size"),
 ])
 def test_what_shapes_do_not_tell(tmp_path, config, said):
     write(tmp_path, **config)

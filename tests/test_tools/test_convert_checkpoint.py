@@ -289,6 +289,15 @@ def test_a_classifier_is_ready_with_the_names_of_its_classes(
         rtol=1e-5, atol=1e-5)
 
 
+def test_a_config_of_a_larger_model_is_refused(theirs, tmp_path):
+    theirs.save('V-JEPA 2 classifier', tmp_path)
+    config = json.loads((tmp_path / 'config.json').read_text())
+    (tmp_path / 'config.json').write_text(
+        json.dumps(dict(config, num_hidden_layers=10**6)))
+    with pytest.raises(ValueError, match='larger than its weights'):
+        from_pretrained(tmp_path)
+
+
 def test_an_expert_is_no_classifier(theirs, tmp_path):
     theirs.save('V-JEPA 2', tmp_path)
     with pytest.raises(ValueError, match='has no classifier'):

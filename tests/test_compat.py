@@ -422,7 +422,7 @@ def test_configs_of_this_package(tmp_path):
         'head = _base_.model.cls_head\n')
     mine = Config.fromfile(str(tmp_path / 'mine.py'))
     # Of what its configs are made is looked up in MMAction2's registries.
-    assert mine.model.cls_head.pop('_scope_') == 'mmaction'
+    assert mine.model.pop('_scope_') == 'mmaction'
     assert mine.model == demo.model
 
 

@@ -22,6 +22,8 @@ from .sound import MissingSound, Sound, read_sound
 from .unreadable import report_reasons
 from .video import PyAVReader
 
+SHIFT = 0.01  # seconds from frame to frame of a spectrogram
+
 
 def spread_windows(room: int, num_clips: int, num_crops: int) -> List[int]:
     """Where the windows of a test video's views begin.
@@ -63,7 +65,9 @@ class AudioDecode(BaseTransform):
     ``filename`` or ``frame_dir``. Optional keys: ``start_time`` and
     ``stop_time`` (seconds), without which the segment is the whole video;
     ``avg_fps``; ``unreadable``. Added keys: ``audio``, ``has_audio``,
-    ``missing_sound``.
+    ``missing_sound``; ``audio_times`` (views, 2), begin and end of the
+    spectrograms in seconds from the start of the segment, and, where
+    ``avg_fps`` is known, ``imgs_times`` (views, frames) of the clips' frames.
 
     Args:
         num_frames (int): Frames of 10 ms that the model takes.
@@ -131,19 +135,32 @@ class AudioDecode(BaseTransform):
         num_views = results['num_clips'] * self.num_crops
         reason = ''
         try:
-            views = self._read(results)
+            views, windows = self._read(results)
         except MissingSound as error:
             if self.missing == 'error' and not results.get('unreadable'):
                 raise
             reason = str(error)
             views = torch.zeros(num_views, self.num_frames, self.num_mel_bins)
+            windows = [0] * num_views
         results['audio'] = views[:, None]
+        begin = torch.tensor(windows) * SHIFT
+        results['audio_times'] = torch.stack(
+            [begin, begin + self.num_frames * SHIFT], dim=1)
+        if results.get('avg_fps'):
+            results['imgs_times'] = self._frame_times(results)
         results['has_audio'] = torch.full((num_views, ), not reason)
         results['missing_sound'] = reason
         return results
 
-    def _read(self, results: Dict) -> Tensor:
-        """The views' spectrograms, (views, frames, bins)."""
+    def _frame_times(self, results: Dict) -> Tensor:
+        frames = results['frame_inds'] - results.get('start_index', 0)
+        times = torch.from_numpy(frames / results['avg_fps']).float()
+        # Crop by crop, as the views.
+        return times.view(results['num_clips'], -1).repeat(self.num_crops, 1)
+
+    def _read(self, results: Dict) -> Tuple[Tensor, List[int]]:
+        """The views' spectrograms, (views, frames, bins), and the frames of
+        the segment's that they begin with."""
         path = self._path(results)
         if results.get('unreadable'):
             raise MissingSound(path, 'its video cannot be read')
@@ -173,7 +190,7 @@ class AudioDecode(BaseTransform):
             len(windows), self.num_frames, self.num_mel_bins)
         for view, window in zip(views, windows):
             view[:length] = spectrogram[window - first:][:length]
-        return views
+        return views, windows
 
     def _path(self, results: Dict) -> str:
         path = results.get('filename') or results['frame_dir']

@@ -23,7 +23,8 @@ AUDIOSET_STD = 4.5689974
 class AudioVisualDataPreprocessor(ActionDataPreprocessor):
     """Batches frames and sound and normalises both, on the device.
 
-    Inputs are those of `AudioDecode`: ``imgs``, ``audio`` and ``has_audio``.
+    Inputs are those of `AudioDecode`: ``imgs``, ``audio`` and ``has_audio``;
+    others, such as ``imgs_times`` and ``audio_times``, are stacked.
     As AST has it, a spectrogram becomes ``(x - mean) / (2 * std)``.
 
     Args:
@@ -74,7 +75,13 @@ class AudioVisualDataPreprocessor(ActionDataPreprocessor):
         if training and self.blending is not None:
             imgs, audio, data_samples = self.blending(imgs, audio, has_audio,
                                                       data_samples)
-        return dict(imgs=imgs, audio=audio, has_audio=has_audio), data_samples
+        others = {
+            name: torch.stack(values)
+            for name, values in inputs.items() if name not in wanted
+        }
+        return dict(
+            imgs=imgs, audio=audio, has_audio=has_audio,
+            **others), data_samples
 
 
 @MODELS.register_module()

@@ -5,7 +5,8 @@ and sound are CAVA; space, time and sound CA2ST (arXiv 2503.23447). The shape
 legend is in ``attention.py``.
 """
 from functools import lru_cache
-from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import (Callable, Dict, List, NamedTuple, Optional, Sequence,
+                    Tuple, Union)
 
 import torch
 from mmaction.registry import MODELS
@@ -16,13 +17,26 @@ from torch.utils.checkpoint import checkpoint
 from .adapters import BlockAdapters, DropSamples, NoAdapters
 from .exchange import BCAST, STREAMS, Exchange
 from .expert import Expert, build_expert
+from .time_codes import TimeCode, frame_spans, sound_spans
 
 Blocks = Sequence[nn.Module]
 Adapters = Union[BlockAdapters, NoAdapters]
 Streams = Dict[str, Tensor]  # (B, T, P, D) by name of the expert
 
+class Given(NamedTuple):
+    """What the exchanges are told beside the tokens.
+
+    Attributes:
+        present: By expert ``(B,)`` bool, the samples that have its input;
+            without an entry all do.
+        times: By expert, positions in seconds, where an exchange takes them.
+    """
+    present: Dict[str, Tensor]
+    times: Dict[str, Tensor]
+
+
 ORDERS = ('sequential', 'parallel')
-TAKEN = ('layers', 'exchange', 'drop_path')  # names of other modules
+TAKEN = ('layers', 'exchange', 'drop_path', 'time_codes')  # names of other modules
 
 
 class CASTLayer(nn.Module):
@@ -61,7 +75,7 @@ class CASTLayer(nn.Module):
         self.rounds = [here] if parallel else [[name] for name in here]
 
     def attend(self, blocks: Dict[str, Blocks], x: Streams,
-               present: Dict[str, Tensor]) -> Streams:
+               given: Given) -> Streams:
         """Attention with adapters, then the exchanges (eq. 3 to 5)."""
         attended = {}
         for name, tokens in x.items():
@@ -73,9 +87,9 @@ class CASTLayer(nn.Module):
             if name in self.dropped:
                 residual = self.drop_path(residual)
             attended[name] = tokens + residual
-        return self._talk(attended, present)
+        return self._talk(attended, given)
 
-    def _talk(self, x: Streams, present: Dict[str, Tensor]) -> Streams:
+    def _talk(self, x: Streams, given: Given) -> Streams:
         # Rounds of exchanges: one at a time, or all at once.
         for names in self.rounds:
             heard = {name: [] for name in x}
@@ -83,11 +97,14 @@ class CASTLayer(nn.Module):
                 a, b = exchange.between
                 if a not in x or b not in x:
                     continue
-                to_a, to_b = exchange.residuals(x[a], x[b])
+                times = ()
+                if exchange.takes_times:
+                    times = (given.times[a], given.times[b]),
+                to_a, to_b = exchange.residuals(x[a], x[b], *times)
                 for reader, source, residual in ((a, b, to_a), (b, a, to_b)):
                     if residual is not None:
-                        heard[reader].append(
-                            (self.drop_path(residual), present.get(source)))
+                        heard[reader].append((self.drop_path(residual),
+                                              given.present.get(source)))
             x = {
                 name: tokens + _mean(heard[name]) if heard[name] else tokens
                 for name, tokens in x.items()
@@ -103,16 +120,15 @@ class CASTLayer(nn.Module):
         }
 
     def forward(self, blocks: Dict[str, Blocks], x: Streams,
-                present: Dict[str, Tensor]) -> Streams:
+                given: Given) -> Streams:
         """One depth further.
 
         Args:
             blocks: By expert, its blocks from after the last pair up to this.
             x: The tokens.
-            present: By expert ``(B,)``, the samples that have its input;
-                without an entry all do.
+            given: What the exchanges are told.
         """
-        return self.feed_forward(blocks, self.attend(blocks, x, present))
+        return self.feed_forward(blocks, self.attend(blocks, x, given))
 
 
 def _mean(heard: Sequence[Tuple[Tensor, Optional[Tensor]]]) -> Tensor:
@@ -264,6 +280,7 @@ class CAST(BaseModule):
                         name: adapters(expert, self._spans[name][i])
                         for name, expert in self.named_experts().items()
                     }, modules, exchange_order == 'parallel', rate, dropped))
+        self.time_codes = self._build_time_codes()
         if freeze_experts:
             for expert in self.experts():
                 expert.freeze(frozen_dtype)
@@ -290,6 +307,21 @@ class CAST(BaseModule):
             del cfg['between']  # what every exchange is made for
         return MODELS.build(cfg)
 
+    def _build_time_codes(self) -> nn.ModuleDict:
+        """One for each modality, for all exchanges that take times."""
+        timed = [
+            exchange for layer in self.layers for exchange in layer.children()
+            if isinstance(exchange, Exchange) and exchange.takes_times
+        ]
+        widths = {exchange.dims for exchange in timed}
+        if len(widths) > 1:
+            raise ValueError("exchanges with positions='time' share them: "
+                             f'their widths {sorted(widths)} must be equal')
+        return nn.ModuleDict({
+            getattr(self, name).modality: TimeCode(*widths)
+            for exchange in timed for name in exchange.between
+        })
+
     def experts(self) -> Tuple[Expert, ...]:
         """The experts in the order of the config."""
         return tuple(self.named_experts().values())
@@ -309,7 +341,10 @@ class CAST(BaseModule):
                 their modality: spectrograms ``audio (B, 1, frames, bins)``.
                 Without it, or with None, the model runs as if it had no such
                 expert. With ``has_audio (B,)`` bool, nothing hears the sound
-                of the samples for which it is False.
+                of the samples for which it is False. Exchanges with
+                ``positions='time'`` need, in seconds from the start of the
+                clip, ``imgs_times (B, F)`` of all frames and ``audio_times
+                (B, 2)``, begin and end of the spectrogram.
 
         Returns:
             The features, ``(B, D)`` each: ``(spatial, temporal)``; of experts
@@ -327,12 +362,13 @@ class CAST(BaseModule):
         }
         masks = {n: f'has_{e.modality}' for n, e in experts.items()}
         present = {n: inputs[key] for n, key in masks.items() if key in inputs}
+        given = Given(present, self._times(experts, inputs))
 
         x = {n: e.embed(inputs[e.modality]) for n, e in experts.items()}
         *stages, (layer, blocks) = zip(self.layers, self._stages())
         for stage in stages:
-            x = self._run(CASTLayer.forward, *stage, x, present)
-        x = self._run(CASTLayer.attend, layer, blocks, x, present)
+            x = self._run(CASTLayer.forward, *stage, x, given)
+        x = self._run(CASTLayer.attend, layer, blocks, x, given)
         if self.training:
             # Only the tokens of the read-out matter after the last exchange.
             # Evaluation keeps all, for whoever looks at token maps.
@@ -343,13 +379,38 @@ class CAST(BaseModule):
             return tuple(features.values())
         return dict(features, **{masks[n]: y for n, y in present.items()})
 
+    def _times(self, experts: Dict[str, Expert],
+               inputs: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        """Positions in seconds of the experts that exchange by them."""
+        times = {}
+        for name, expert in experts.items():
+            modality = expert.modality
+            if modality not in self.time_codes:
+                continue
+            if f'{modality}_times' not in inputs:
+                raise ValueError(
+                    f"positions='time' needs the input {modality}_times: put "
+                    "it into the pipeline's collect_keys (AudioDecode gives "
+                    'it where the frame rate is known)')
+            given = inputs[f'{modality}_times'].float()
+            if modality == 'audio':
+                steps = self.experts()[0].num_steps
+                spans = sound_spans(given, expert.spec, steps)
+            else:
+                spans = frame_spans(given, expert.spec)
+            times[name] = self.time_codes[modality](spans)
+        return times
+
     def _check_inputs(
             self, inputs: Dict[str, Optional[Tensor]]) -> Dict[str, Tensor]:
         # Those that are there.
         inputs = {name: x for name, x in inputs.items() if x is not None}
         modalities = {n: e.modality for n, e in self.named_experts().items()}
         known = {*modalities.values()}
-        unknown = inputs.keys() - known - {f'has_{x}' for x in known}
+        unknown = inputs.keys() - known - {
+            name
+            for x in known for name in (f'has_{x}', f'{x}_times')
+        }
         if unknown:
             raise ValueError(f'{", ".join(sorted(unknown))}: none of the '
                              f'experts ({modalities}) takes it')

@@ -37,6 +37,7 @@ class Exchange(BaseModule):
     Raises:
         ValueError: if a direction is unknown, or there is none.
     """
+    takes_times = False  # whether `residuals` takes positions in seconds
 
     def __init__(self,
                  spatial: Union[TokenSpec, dict],
@@ -261,14 +262,15 @@ class BCAST(Exchange):
             None for the paper's: 'time', and 'all' where sound takes part.
         s2t_window: Window in which the temporal stream, the second one,
             reads. None for 'space', and 'all' where sound takes part.
-        positions: Whether queries and keys get learned positions (table 8).
+        positions: Whether queries and keys get learned positions (table 8);
+            'time' for positions in seconds, which CAST makes and hands in.
         num_heads: Heads of both attentions; None for the spatial stream's.
         spatial, temporal, directions, init_cfg, between: See
             :class:`Exchange`. CAST fills in the streams and their names.
 
     Raises:
-        ValueError: if D' is not divisible by the heads, or a window or a
-            direction is unknown or not for these streams.
+        ValueError: if D' is not divisible by the heads, or a window, a kind
+            of positions or a direction is unknown or not for these streams.
     """
 
     def __init__(self,
@@ -277,14 +279,18 @@ class BCAST(Exchange):
                  ratio: float = 0.5,
                  t2s_window: Optional[str] = None,
                  s2t_window: Optional[str] = None,
-                 positions: bool = True,
+                 positions: Union[bool, str] = True,
                  num_heads: Optional[int] = None,
                  directions: Optional[Sequence[str]] = None,
                  init_cfg: Optional[dict] = None,
                  between: Sequence[str] = STREAMS) -> None:
         super().__init__(spatial, temporal, directions, init_cfg, between)
+        if positions not in (True, False, 'time'):
+            raise ValueError(f'positions={positions!r}; use True (learned), '
+                             "False or 'time'")
+        self.takes_times = positions == 'time'
         first, second = self.between
-        dims = int(self.spatial.embed_dims * ratio)
+        self.dims = dims = int(self.spatial.embed_dims * ratio)
         heads = num_heads or self.spatial.num_heads
         windows = (self._window(t2s_window, 'time'),
                    self._window(s2t_window, 'space'))
@@ -305,7 +311,8 @@ class BCAST(Exchange):
         for (direction, _, reader, source), window in zip(roles, windows):
             self.add_module(
                 direction,
-                CrossRead(dims, heads, window, reader, source, positions)
+                CrossRead(dims, heads, window, reader, source,
+                          positions is True)
                 if direction in self.directions else None)
         for direction, name, reader, _ in roles:
             self.add_module(
@@ -347,10 +354,19 @@ class BCAST(Exchange):
             delattr(self, part)
             self.__dict__[part] = other  # seen here, registered there
 
-    def residuals(self, spatial: Tensor, temporal: Tensor) -> Residuals:
+    def residuals(self,
+                  spatial: Tensor,
+                  temporal: Tensor,
+                  times: Sequence[Tensor] = ()) -> Residuals:
+        """See :class:`Exchange`; ``times``, where ``takes_times``: positions
+        of both streams, of shapes that can be added to their patches
+        ``(B, T, N, D')``."""
         first, second = self.between
         prefix_s, patches_s = self._squeeze(first, spatial, self.spatial)
         prefix_t, patches_t = self._squeeze(second, temporal, self.temporal)
+        if self.takes_times:
+            time_s, time_t = times
+            patches_s, patches_t = patches_s + time_s, patches_t + time_t
         t2s, s2t = (
             getattr(self, name) for name in direction_names(self.between))
         to_s = to_t = None

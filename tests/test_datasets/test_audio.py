@@ -306,3 +306,17 @@ def test_epic_kitchens_with_sound_of_untrimmed_videos(tmp_path):
         dict(filename=path, start_time=1., stop_time=2.),
         num_frames=400)['audio']
     assert torch.equal(data['inputs']['audio'], expected)
+
+
+def test_seconds_of_frames_and_spectrograms(video):
+    """Four seconds, two clips of four frames, three crops, windows of 1 s."""
+    results = run(video, num_clips=2, num_crops=3, test_mode=True)
+    frames, sounds = results['imgs_times'], results['audio_times']
+    assert frames.shape == (6, 4) and sounds.shape == (6, 2)
+    torch.testing.assert_close(
+        frames[3].numpy() * FPS,
+        results['frame_inds'][4:].astype(np.float32))
+    assert torch.equal(frames[:2], frames[2:4])
+    starts = spread_windows(398 - 100, 2, 3)
+    torch.testing.assert_close(sounds[:, 0], torch.tensor(starts) / 100)
+    torch.testing.assert_close(sounds[:, 1] - sounds[:, 0], torch.ones(6))

@@ -42,8 +42,8 @@ def backbone_config(kind='ca2st', arch=TINY, audio_layers=None, sizes={},
 
 
 def recognizer(kind='ca2st', verb_noun=False, arch=TINY, num_classes=5,
-               **backbone):
-    """A recognizer of CAVA or CA2ST."""
+               changes={}, **backbone):
+    """A recognizer of CAVA or CA2ST; ``changes`` are of its backbone."""
     head = dict(in_channels=arch['embed_dims'])
     if verb_noun:
         head.update(type=f'{HEADS[kind]}VerbNounHead')
@@ -52,5 +52,5 @@ def recognizer(kind='ca2st', verb_noun=False, arch=TINY, num_classes=5,
     return MODELS.build(
         dict(
             type='MMRecognizer3D',
-            backbone=backbone_config(kind, arch, **backbone),
+            backbone=dict(backbone_config(kind, arch, **backbone), **changes),
             cls_head=head))

@@ -4,8 +4,12 @@ import copy
 import pytest
 import torch
 from mmaction.registry import MODELS
+from torch.utils.flop_counter import FlopCounterMode
 
 from cast_mmaction.checkpoints import convert
+from cast_mmaction.models.cast import Given
+from cast_mmaction.models.expert import TokenSpec
+from cast_mmaction.models.time_codes import frame_spans, sound_spans
 from tests.golden import GoldenCase, relative_error
 from tests.test_models.sound import (TINY, backbone_config, exchanges,
                                      experts, recognizer)
@@ -270,7 +274,7 @@ def test_drop_path_skips_attention_of_sound_alone():
         for name, expert in model.backbone.named_experts().items()
     }
     with torch.no_grad():
-        attended = layer.attend(blocks, x, {})
+        attended = layer.attend(blocks, x, Given({}, {}))
     assert torch.equal(attended['audio'], x['audio'])
     assert not torch.equal(attended['spatial'], x['spatial'])
 
@@ -335,3 +339,115 @@ def test_layer_groups_hold_everything_once():
         for p in module.parameters()
     ]
     assert len(groups) == 3 and len(seen) == len(set(seen))
+
+
+TIMES = dict(
+    imgs_times=torch.tensor([[0., .5, 1., 1.5]] * 3),
+    audio_times=torch.tensor([[0., 2.], [1., 3.], [0., 2.]]))
+
+
+def timed(**options):
+    changes = [
+        dict(cfg, positions='time') if 'audio' in cfg['between'] else cfg
+        for cfg in exchanges()
+    ]
+    torch.manual_seed(0)
+    model = build(exchanges=changes, **options)
+    for name, parameter in model.named_parameters():
+        torch.nn.init.normal_(parameter, std=1 if 'time_codes' in name else .1)
+    return model.eval()
+
+
+def test_seconds_tell_when_a_token_is():
+    """A patch at column c of any band lasts as long as its part."""
+    spec = TokenSpec(16, 2, 1, (3, 4), 2, 'audio')
+    spans = sound_spans(torch.tensor([[1., 5.], [0., 8.]]), spec, 2)
+    assert spans.shape == (2, 1, 12, 2)
+    bands = spans[:, 0].unflatten(1, (3, 4))
+    assert bands[0, :, :, 0].tolist() == [[1, 1, 3, 3]] * 3
+    assert bands[0, :, :, 1].tolist() == [[3, 3, 5, 5]] * 3
+    assert bands[1, 2].tolist() == [[0, 4], [0, 4], [4, 8], [4, 8]]
+    uneven = TokenSpec(16, 2, 1, (1, 39), 2, 'audio')
+    begins = sound_spans(torch.tensor([[0., 8.]]), uneven, 8)[0, 0, :, 0]
+    counts = [(begins == i).sum().item() for i in range(8)]
+    assert sum(counts) == 39 and set(counts) <= {4, 5}
+    frames = frame_spans(TIMES['imgs_times'], TokenSpec(16, 2, 2, (2, 2)))
+    assert frames[0, :, 0].tolist() == [[0, .5], [1, 1.5]]
+
+
+def test_positions_in_seconds():
+    model = timed(exchange_order='parallel')
+    assert set(model.time_codes) == {'imgs', 'audio'}
+    layer = model.layers[0]
+    assert layer.exchange_spatial_audio.a2s.query_positions is None
+    assert layer.exchange_spatial_temporal.t2s.query_positions is not None
+
+    def features(**times):
+        with torch.no_grad():
+            return model(imgs=CLIP, audio=SOUND, **dict(TIMES, **times))
+
+    plain = features()
+    later = features(audio_times=TIMES['audio_times'] + 1)
+    assert not torch.allclose(plain['spatial'], later['spatial'])
+    with pytest.raises(ValueError, match='audio_times'):
+        features(audio_times=None)
+    model(imgs=CLIP, imgs_times=TIMES['imgs_times'])  # without sound
+
+
+def test_time_codes_learn_with_and_without_checkpoints():
+    grads = []
+    for with_cp in (False, True):
+        model = timed(with_cp=with_cp).train()
+        features = model(imgs=CLIP, audio=SOUND, **TIMES)
+        sum(x.square().sum() for x in features.values()).backward()
+        grads.append([p.grad for p in model.time_codes.parameters()])
+    assert all(grad.any() for grad in grads[0])
+    torch.testing.assert_close(*grads)
+
+
+def test_widths_of_time_codes_must_agree():
+    with pytest.raises(ValueError, match='widths'):
+        build(exchanges=[
+            dict(cfg, positions='time', ratio=ratio)
+            for cfg, ratio in zip(exchanges(), (.5, .25))
+        ])
+    with pytest.raises(ValueError, match="'time'"):
+        build(exchanges=[dict(exchanges()[0], positions='seconds')])
+
+
+# Model, frames of sound, positions of sound, layers of sound, sharing; trained
+# and all parameters in M, multiply-adds in G: ca2st.md, section 6.
+@pytest.mark.parametrize('kind, frames, positions, first, share, figures', [
+    ('cava', 1024, True, 0, False, (56.2, 228, 365)),
+    ('cava', 400, 'time', 0, False, (43.8, 215, 242)),
+    ('ca2st', 400, 'time', 9, True, (61.9, 320, 459)),
+    ('ca2st', 1024, 'time', 0, True, (88.6, 346, 679)),
+])
+def test_size_and_cost(kind, frames, positions, first, share, figures):
+    arch = dict(embed_dims=768, num_layers=12, num_heads=12)
+    changes = [
+        dict(cfg, positions=positions) if 'audio' in cfg['between'] else cfg
+        for cfg in exchanges(kind, range(first, 12))
+    ]
+    with torch.device('meta'):
+        model = recognizer(
+            kind,
+            arch=arch,
+            sizes=dict(
+                img_size=224, num_frames=16, audio=dict(num_frames=frames)),
+            share_projections=share,
+            changes=dict(exchanges=changes))
+        inputs = dict(
+            imgs=torch.zeros(1, 3, 16, 224, 224),
+            audio=torch.zeros(1, 1, frames, 128),
+            imgs_times=torch.zeros(1, 16),
+            audio_times=torch.zeros(1, 2))
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model.eval().backbone(**inputs)
+    model.cls_head.fc_cls = torch.nn.Identity()  # the figures leave it out
+    trained, every, giga = figures
+    counts = [(p.requires_grad, p.numel()) for p in model.parameters()]
+    assert sum(n for _, n in counts) / 1e6 == pytest.approx(every, rel=.01)
+    assert sum(n for t, n in counts if t) / 1e6 == pytest.approx(
+        trained, rel=.01)
+    assert counter.get_total_flops() / 2e9 == pytest.approx(giga, rel=.01)

@@ -11,7 +11,7 @@ from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from cast_mmaction.models.attention import eager_kernel, use_kernel
-from cast_mmaction.models.cast import CAST
+from cast_mmaction.models.cast import CAST, Given
 from cast_mmaction.models.vit import ARCHS, PatchEmbed, QuickGELU
 
 NUM_CLASSES = 400
@@ -65,7 +65,7 @@ class EagerTwin(CAST):
         experts = self.named_experts()
         x = {name: expert.embed(clip) for name, expert in experts.items()}
         for layer, blocks in zip(self.layers, self._stages()):
-            x = layer(blocks, x, {})
+            x = layer(blocks, x, Given({}, {}))
         return tuple(experts[name].read_out(x[name]) for name in x)
 
 

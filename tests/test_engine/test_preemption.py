@@ -59,17 +59,6 @@ def test_preempted_between_optimizer_steps(tmp_path):
         weights(tmp_path / 'part/epoch_3.pth'))
 
 
-def test_preempted_with_another_batch_size(tmp_path):
-    """The epoch starts again when its batches are other ones."""
-    runner = start(tmp_path,
-                   At(8, lambda: os.kill(os.getpid(), signal.SIGTERM)))
-    with pytest.raises(SystemExit):
-        runner.train()
-    resumed = start(tmp_path, batch=2, resume=True)
-    resumed.train()
-    assert resumed.iter == 36
-
-
 def test_workers_heed_their_parent_alone():
     """A worker that ignored its parent, too, would keep it from ending."""
     loader = DataLoader(

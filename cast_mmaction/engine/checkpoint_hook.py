@@ -99,8 +99,8 @@ class SafeCheckpointHook(CheckpointHook):
             runner.logger.warning(f'not resumed: {reason}')
         if search.path is None and search.skipped:
             return [None, 'no checkpoint is whole: ' + '; '.join(
-                search.skipped) + '. To start anew, leave out --resume; to '
-                'start from the weights of one, use load_from as well']
+                search.skipped) + '. To start anew, leave out --resume; '
+                'with load_from, from the weights of a file']
         return [search.path and str(search.path), None]
 
     def _folder(self, runner) -> Path:

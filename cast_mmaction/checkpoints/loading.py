@@ -229,6 +229,9 @@ def _open_clip_state_dict(expert: nn.Module, tag: str) -> StateDict:
     import open_clip
     size = {768: 'B', 1024: 'L'}.get(expert.embed_dims)
     model = f'ViT-{size}-{expert.patch_size}'
+    larger = f'{model}-{expert.img_size}'  # trained at another resolution
+    if tag in open_clip.list_pretrained_tags_by_model(larger):
+        model = larger
     tags = open_clip.list_pretrained_tags_by_model(model)
     if tag not in tags:
         raise CheckpointError(

@@ -1,13 +1,14 @@
-# Kinetics-400, 16 frames, every 16th; test 3 clips x 1 crop.
+# Kinetics-400 as EVL has it: 16 frames, exactly every 16th; test 3 clips x
+# 1 crop, the clips from the first to the last possible place.
 _base_ = 'kinetics400.py'
 
 frames = dict(clip_len=16, frame_interval=16)
 train_pipeline = _base_.train_pipeline
-train_pipeline[1].update(frames)
+train_pipeline[1].update(exact=True, **frames)
 val_pipeline = _base_.val_pipeline
-val_pipeline[1].update(frames)
+val_pipeline[1].update(test_starts='ends', **frames)
 test_pipeline = _base_.test_pipeline
-test_pipeline[1].update(num_clips=3, **frames)
+test_pipeline[1].update(num_clips=3, test_starts='ends', **frames)
 test_pipeline[4] = dict(type='CenterCrop', crop_size=224)
 
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

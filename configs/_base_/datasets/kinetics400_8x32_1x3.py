@@ -1,5 +1,7 @@
-# Kinetics-400 as TimeSformer has it: 8 frames, every 32nd, short side 256 to
-# 320 while training; test 1 clip x 3 crops.
+# Kinetics-400 as TimeSformer's authors have it: 8 frames spread over a window
+# of 256, short side 256 to 320 while training; test 1 clip x 3 crops, the clip
+# from the first frame (code; the paper takes it from the middle:
+# test_starts='ends').
 _base_ = 'kinetics400.py'
 
 frames = dict(clip_len=8, frame_interval=32)
@@ -11,9 +13,9 @@ train_pipeline[3:6] = [
     dict(type='RandomCrop', size=224),
 ]
 val_pipeline = _base_.val_pipeline
-val_pipeline[1].update(frames)
+val_pipeline[1].update(test_starts='first', **frames)
 test_pipeline = _base_.test_pipeline
-test_pipeline[1].update(num_clips=1, **frames)
+test_pipeline[1].update(num_clips=1, test_starts='first', **frames)
 
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))

@@ -1,9 +1,10 @@
-# Something-Something V2, 8 frames, one per segment; test 1 clip x 3 crops.
+# Something-Something V2, 8 frames, one of each part of the whole video; test
+# 1 clip x 3 crops.
 _base_ = 'ssv2.py'
 
 frames = dict(clip_len=8)
 train_pipeline = _base_.train_pipeline
-train_pipeline[1].update(frames)
+train_pipeline[1].update(exact=True, **frames)
 val_pipeline = _base_.val_pipeline
 val_pipeline[1].update(frames)
 test_pipeline = _base_.test_pipeline

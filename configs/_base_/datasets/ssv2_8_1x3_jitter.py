@@ -1,13 +1,14 @@
-# Something-Something V2 as TimeSformer has it: 8 frames, one per segment,
-# short side 256 to 320 while training; test 1 clip x 3 crops.
+# Something-Something V2 as TimeSformer has it: 8 frames, one of each part of
+# the whole video, short side 256 to 320, uniform in 1 / size, while training;
+# test 1 clip x 3 crops.
 _base_ = 'ssv2.py'
 
 frames = dict(clip_len=8)
 train_pipeline = _base_.train_pipeline
-train_pipeline[1].update(frames)
+train_pipeline[1].update(exact=True, **frames)
 # In place of RandAugment and the random resized crop.
 train_pipeline[3:6] = [
-    dict(type='RandomRescale', scale_range=(256, 320)),
+    dict(type='InverseRandomRescale', scale_range=(256, 320)),
     dict(type='RandomCrop', size=224),
 ]
 val_pipeline = _base_.val_pipeline

@@ -19,4 +19,5 @@ model = dict(
         in_channels=768,
         num_classes=400,
         dropout_ratio=0.5,
+        init_std=0.01,
         average_clips='prob'))

@@ -14,8 +14,9 @@ model = dict(
         arch='base',
         num_frames=8,
         drop_path_rate=0.1,
-        # An image ViT of IN-21K, see configs/timesformer/README.md.
-        pretrained='checkpoints/vit-base-p16_in21k.pth'),
+        # An image ViT of IN-21K, fine-tuned on IN-1K: see
+        # configs/timesformer/README.md.
+        pretrained='checkpoints/vit-base-p16_in21k-ft-in1k.pth'),
     cls_head=dict(
         type='LinearHead',
         in_channels=768,

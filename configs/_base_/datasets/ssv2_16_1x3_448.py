@@ -1,0 +1,25 @@
+# Something-Something V2 as TimeSformer-HR has it: 16 frames, one of each part
+# of the whole video, short side 448 to 512, uniform in 1 / size, while
+# training, crops of 448; test 1 clip x 3 crops.
+_base_ = 'ssv2.py'
+
+frames = dict(clip_len=16)
+train_pipeline = _base_.train_pipeline
+train_pipeline[1].update(exact=True, **frames)
+# In place of RandAugment and the random resized crop.
+train_pipeline[3:6] = [
+    dict(type='InverseRandomRescale', scale_range=(448, 512)),
+    dict(type='RandomCrop', size=448),
+]
+val_pipeline = _base_.val_pipeline
+val_pipeline[1].update(frames)
+val_pipeline[3].update(size=448)
+val_pipeline[4].update(crop_size=448)
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].update(num_clips=1, **frames)
+test_pipeline[3].update(size=448)
+test_pipeline[4].update(crop_size=448)
+
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

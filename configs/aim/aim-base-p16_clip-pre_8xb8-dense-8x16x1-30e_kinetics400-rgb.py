@@ -1,18 +1,13 @@
-# Source: AIM (arXiv 2302.03024), section 4 and its authors' configs.
+# Source: AIM (arXiv 2302.03024), section 4, and its authors' configs.
 # Expected: 83.9 top-1 (published; not measured here).
 # Views: test 3 clips (8 frames, every 16th) x 1 crop of 224.
 # Weights: CLIP from open_clip.
 _base_ = [
     '../_base_/models/aim_base_p16.py',
-    '../_base_/datasets/kinetics400_8x16_3x1.py',
+    '../_base_/datasets/kinetics400_8x16_3x1_crop.py',
     '../_base_/schedules/aim_30e.py',
     '../_base_/default_runtime.py',
 ]
 
-# No RandAugment.
-train_pipeline = _base_.train_pipeline
-del train_pipeline[3]
-
 # 8 GPUs x 8 clips = 64 clips an optimizer step.
-train_dataloader = dict(
-    batch_size=8, dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(batch_size=8)

@@ -1,11 +1,13 @@
-# Source: CAST (arXiv 2311.18825), table 4 and the training details of its
-#   appendix; the authors' EPIC-KITCHENS-100 script where the two differ.
+# Source: CAST (arXiv 2311.18825), table 4 for the recipe and tables 2 and 9
+#   for the result; the authors' EPIC-KITCHENS-100 script where the two differ.
 # Expected: verb 72.5, noun 60.9, action 49.3 top-1 with 2 x 3 views
 #   (published; not measured here).
 # Views: test 2 clips (16 frames spread over the segment) x 3 crops of 224.
 # Weights: CLIP from open_clip; VideoMAE-B pre-trained on EPIC-KITCHENS-100
-#   at the path below. The paper's table 7 gives 73.3 / 60.0 / 49.0 with the
-#   public one of SSv2 and 72.9 / 60.4 / 49.4 with that of K400.
+#   at the path below. The authors' README gives two different files; which is
+#   meant, and whether it was fine-tuned, is open: either kind is taken. The
+#   paper's table 6 gives 73.3 / 60.0 / 49.0 with the one of SSv2 and 72.9 /
+#   60.4 / 49.4 with that of K400.
 _base_ = [
     '../_base_/models/cast_base_p16.py',
     '../_base_/datasets/ek100.py',

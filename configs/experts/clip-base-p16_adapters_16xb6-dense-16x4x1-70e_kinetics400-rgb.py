@@ -1,5 +1,8 @@
-# Source: CAST (arXiv 2311.18825), table 4, rows of the experts alone.
-# Expected: 78.9 top-1 (published; not measured here).
+# Source: CAST (arXiv 2311.18825), table 4 for the recipe: one expert,
+#   frozen, with CAST's adapters. The paper's single experts are fully
+#   fine-tuned without adapters: see the configs of that name.
+# Expected: unknown: nothing is published for this variant (not measured
+#   here).
 # Views: test 5 clips (16 frames, every 4th) x 3 crops of 224.
 # Weights: CLIP from open_clip.
 _base_ = [
@@ -8,6 +11,14 @@ _base_ = [
     '../_base_/schedules/adamw_70e.py',
     '../_base_/default_runtime.py',
 ]
+
+model = dict(
+    data_preprocessor=dict(
+        blending=dict(
+            type='RandomBatchAugment',
+            augments=dict(
+                type='MixupBlending', alpha=0.8, num_classes=400),
+            probs=0.5)))
 
 # 16 GPUs x 6 clips x 6 = 576 clips an optimizer step.
 optim_wrapper = dict(accumulative_counts=6)

@@ -79,8 +79,16 @@ optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4),
     clip_grad=dict(max_norm=40))
 auto_scale_lr = dict(enable=True, base_batch_size=64)
+# As the host's SlowFast: from a tenth of the rate, down to zero.
 param_scheduler = [
-    dict(type='WarmupCosineLR', warmup=34, convert_to_iter_based=True)
+    dict(
+        type='LinearLR',
+        start_factor=0.1,
+        end=34,
+        by_epoch=True,
+        convert_to_iter_based=True),
+    dict(
+        type='CosineAnnealingLR', T_max=256, eta_min=0, end=256, by_epoch=True)
 ]
 train_cfg = dict(type='ResumableEpochLoop', max_epochs=256, val_interval=5)
 val_cfg = dict(type='PrecisionValLoop')

@@ -1,6 +1,7 @@
-# Source: CAST (arXiv 2311.18825), table 4, which trained ST-Adapter on EK100;
-#   its sampling, ST-Adapter's optimizer.
-# Expected: 67.6 verb, 55.0 noun (published; not measured here).
+# Source: none published: ST-Adapter's optimizer under CAST's EK100 sampling.
+#   CAST did not train it; the figures that it cites are those of 8 frames and
+#   3 x 1 views, see the config of that name.
+# Expected: unknown (not measured here).
 # Views: test 2 clips (16 frames, spread) x 3 crops of 224.
 # Weights: CLIP from open_clip.
 _base_ = [

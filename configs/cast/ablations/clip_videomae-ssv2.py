@@ -1,4 +1,5 @@
-# VideoMAE pre-trained on Something-Something V2.
+# VideoMAE trained on Something-Something V2. Whether the paper's was
+#   fine-tuned is open: either kind of file is taken.
 _base_ = './cast.py'
 
 model = dict(

@@ -1,4 +1,5 @@
-# Late concatenation: both labels from both read-out features.
+# Late concatenation: both labels from both read-out features of frozen experts
+#   with adapters. The paper's row is late_concat_finetuned.
 _base_ = './cast.py'
 
 model = dict(

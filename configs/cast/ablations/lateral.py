@@ -1,5 +1,6 @@
-# Layer-wise lateral connections: a Linear each way, added to the patch of
-#   the same place and time.
+# Layer-wise lateral connections of frozen experts with adapters: a Linear each
+#   way, added to the patch of the same place and time. The paper's row is
+#   lateral_finetuned.
 _base_ = './cast.py'
 
 model = dict(

@@ -1,0 +1,7 @@
+# An IN-21K ViT-B/16 in space, fetched by timm; VideoMAE trained on
+#   Kinetics-400, of either kind.
+_base_ = './in21k_videomae.py'
+
+model = dict(
+    backbone=dict(
+        temporal=dict(pretrained='checkpoints/videomae-base_k400.pth')))

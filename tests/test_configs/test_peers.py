@@ -1,19 +1,21 @@
 """Every config of the peers, at a size that trains in a moment."""
 import re
-from pathlib import Path
 
 import pytest
 from mmaction.registry import MODELS, TRANSFORMS
 from mmcv.transforms import Compose
-from mmengine.config import Config
 
+from tests.test_configs.recipes import load, recipes
 from tests.test_models.peers import TINY, step
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ('aim', 'evl', 'experts', 'st_adapter', 'timesformer')
-CONFIGS = sorted(
-    path for folder in FOLDERS for path in (ROOT / 'configs' /
-                                            folder).glob('*.py'))
+CONFIGS = recipes('aim', 'evl', 'experts', 'st_adapter', 'timesformer')
+CLASSES = dict(
+    kinetics400=400,
+    kinetics600=600,
+    kinetics700=700,
+    sthv2=174,
+    diving48=48,
+    howto100m=1059)
 
 
 def backbone_of(cfg):
@@ -35,7 +37,7 @@ def shrink(cfg):
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_a_tiny_model_takes_a_step(path):
-    cfg = shrink(Config.fromfile(path))
+    cfg = shrink(load(path))
     model = MODELS.build(cfg.model)
     model.init_weights()
     frames = backbone_of(cfg).num_frames
@@ -46,7 +48,7 @@ def test_a_tiny_model_takes_a_step(path):
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_the_data_fit_the_model_and_the_name(path):
-    cfg = Config.fromfile(path)
+    cfg = load(path)
     frames = backbone_of(cfg).num_frames
     dense = re.search(r'-dense-(\d+)x(\d+)x1-', path.stem)
     uniform = re.search(r'-uniform-(\d+)-', path.stem)
@@ -67,27 +69,33 @@ def test_the_data_fit_the_model_and_the_name(path):
     clips = int(re.search(r'= (\d+) clips', path.read_text())[1])
     assert gpus * batch * steps == clips
     assert f'-{cfg.train_cfg.max_epochs}e_' in path.stem
-    classes = dict(kinetics400=400, sthv2=174)
     if 'ek100' in path.stem:
         assert cfg.model.cls_head.type == 'VerbNounHead'
     else:
         name = path.stem.split('_')[-1].removesuffix('-rgb')
-        assert cfg.model.cls_head.num_classes == classes[name]
-        assert cfg.train_dataloader.dataset.num_classes == classes[name]
+        assert cfg.model.cls_head.num_classes == CLASSES[name]
+        for split in ('train', 'val', 'test'):
+            dataset = cfg[f'{split}_dataloader'].dataset
+            assert dataset.num_classes == CLASSES[name]
+            assert dataset.ann_file.startswith(f'data/{name}/{name}_')
+            assert dataset.data_prefix.video.startswith(f'data/{name}/')
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_the_stated_views_are_tested(path):
     text = path.read_text()
-    cfg = Config.fromfile(path)
+    cfg = load(path)
     assert all(f'# {key}:' in text
                for key in ('Source', 'Expected', 'Views', 'Weights'))
-    clips, crops = re.search(
-        r'# Views: test (\d) clips?.* x (\d) crops?', text).groups()
+    clips, crops, side = re.search(
+        r'# Views: test (\d) clips?.* x (\d) crops? of (\d+)',
+        text).groups()
     pipeline = cfg.test_dataloader.dataset.pipeline
     assert pipeline[1].num_clips == int(clips)
     assert pipeline[4].type == ('ThreeViewCrop'
                                 if int(crops) == 3 else 'CenterCrop')
+    assert pipeline[3].size == pipeline[4].crop_size == int(side)
+    assert backbone_of(cfg).get('img_size', 224) == int(side)
 
 
 def _pipelines():
@@ -95,20 +103,21 @@ def _pipelines():
     for path in CONFIGS:
         if 'ek100' in path.stem:
             continue  # labels of another kind: those of the CAST configs
-        cfg = Config.fromfile(path)
+        cfg = load(path)
         for split in ('train', 'val', 'test'):
             pipeline = cfg[f'{split}_dataloader'].dataset.pipeline
-            frames = backbone_of(cfg).num_frames
+            part = backbone_of(cfg)
             seen.setdefault(str(pipeline), (f'{path.parent.name}-{split}',
-                                            pipeline, frames))
+                                            pipeline, part.num_frames,
+                                            part.get('img_size', 224)))
     return seen.values()
 
 
 @pytest.mark.parametrize(
-    'pipeline, frames',
+    'pipeline, frames, side',
     [pytest.param(*rest, id=name) for name, *rest in _pipelines()])
-def test_pipelines_run(shared, pipeline, frames):
+def test_pipelines_run(shared, pipeline, frames, side):
     clip = shared / 'clips' / 'arm_wrestling.mp4'
     out = Compose([TRANSFORMS.build(t) for t in pipeline])(
         dict(filename=str(clip), label=0, start_index=0, modality='RGB'))
-    assert out['inputs'].shape[1:] == (3, frames, 224, 224)
+    assert out['inputs'].shape[1:] == (3, frames, side, side)

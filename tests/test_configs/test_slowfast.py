@@ -11,7 +11,7 @@ from mmengine.structures import BaseDataElement
 
 from tests.conftest import ROOT
 
-PATH, = (ROOT / 'configs/slowfast').glob('*ek100*.py')
+PATH, = (ROOT / 'configs/slowfast').glob('*8xb4*ek100*.py')
 
 
 @pytest.fixture(scope='module')
@@ -41,11 +41,17 @@ def batch(clips, views):
 
 
 def test_training_step(model):
+    model.train()
     data = model.data_preprocessor(batch(2, 1), training=True)
     losses = model(**data, mode='loss')
     assert {'loss_verb', 'loss_noun', 'verb_top1_acc'} <= losses.keys()
     model.parse_losses(losses)[0].backward()
-    assert all(p.grad is not None for p in model.parameters())
+    # Batch norms are frozen, as in the published baseline.
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm3d)]
+    frozen = {p for norm in norms for p in norm.parameters()}
+    assert frozen and not any(norm.training for norm in norms)
+    for parameter in model.parameters():
+        assert (parameter.grad is None) == (parameter in frozen)
 
 
 def test_views_are_averaged_and_scored(model):

@@ -350,6 +350,15 @@ def blending_without_waiting() -> bool:
 
 
 @remedy
+def loaders_without_limit() -> bool:
+    """A worker that hangs stops a training for ever, without a word."""
+    from mmengine.runner import runner
+    from .watched_loader import WatchedLoader
+    runner.DataLoader = WatchedLoader
+    return True
+
+
+@remedy
 def find_loader() -> bool:
     """`pkgutil.find_loader`, which MMEngine and mmcv call, went in 3.14."""
     import pkgutil

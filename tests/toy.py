@@ -1,4 +1,5 @@
 """A training that takes a second: a toy model, its data and a config."""
+import os
 import time
 from itertools import count
 from pathlib import Path
@@ -24,14 +25,24 @@ class ToyDataset(torch.utils.data.Dataset):
 
     metainfo = dict(name='toy')
 
-    def __init__(self, poison: int = -1, steep: int = -1) -> None:
+    def __init__(self,
+                 poison: int = -1,
+                 steep: int = -1,
+                 hang: str = '') -> None:
         self.poison = poison  # the index of a sample without a finite loss
         self.steep = steep  # of one with such a loss, but not its gradient
+        self.hang = hang  # sample 3 writes its process into this, and blocks
 
     def __len__(self) -> int:
         return SAMPLES
 
+    def get_data_info(self, index: int) -> dict:
+        return dict(filename=f'clips/{index}.mp4')
+
     def __getitem__(self, index: int) -> dict:
+        if self.hang and index == 3:
+            Path(self.hang).write_text(str(os.getpid()))
+            time.sleep(1000)
         x = torch.randn(8, generator=torch.Generator().manual_seed(index))
         label = x[:3].argmax()
         if index == self.poison:
@@ -145,6 +156,19 @@ class SlowHook(Hook):
     def after_train_iter(self, runner, **kwargs) -> None:
         if runner.epoch:
             time.sleep(0.3)
+
+
+@HOOKS.register_module()
+class SlowWriter(Hook):
+    """A disk that takes its time with the file of an interrupted epoch."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        if 'interrupted_epoch' in runner.message_hub.runtime_info:
+            Path(runner.work_dir, 'writing').touch()
+            time.sleep(self.seconds)
 
 
 class At(Hook):

@@ -65,9 +65,9 @@ class AudioDecode(BaseTransform):
     ``filename`` or ``frame_dir``. Optional keys: ``start_time`` and
     ``stop_time`` (seconds), without which the segment is the whole video;
     ``avg_fps``; ``unreadable``. Added keys: ``audio``, ``has_audio``,
-    ``missing_sound``; ``audio_times`` (views, 2), begin and end of the
-    spectrograms in seconds from the start of the segment, and, where
-    ``avg_fps`` is known, ``imgs_times`` (views, frames) of the clips' frames.
+    ``missing_sound``; in seconds from the start of the segment ``imgs_times``
+    (views, frames), of the clips' frames, and ``audio_times`` (views, 2),
+    begin and end of the spectrograms.
 
     Args:
         num_frames (int): Frames of 10 ms that the model takes.
@@ -146,17 +146,20 @@ class AudioDecode(BaseTransform):
         begin = torch.tensor(windows) * SHIFT
         results['audio_times'] = torch.stack(
             [begin, begin + self.num_frames * SHIFT], dim=1)
-        if results.get('avg_fps'):
-            results['imgs_times'] = self._frame_times(results)
+        results['imgs_times'] = self._frame_times(results)
         results['has_audio'] = torch.full((num_views, ), not reason)
         results['missing_sound'] = reason
         return results
 
     def _frame_times(self, results: Dict) -> Tensor:
         frames = results['frame_inds'] - results.get('start_index', 0)
-        times = torch.from_numpy(frames / results['avg_fps']).float()
+        duration = 0.  # of a blank video
+        if not results.get('unreadable'):
+            _, duration = self._segment(results)
+        times = torch.from_numpy(frames * duration / results['total_frames'])
         # Crop by crop, as the views.
-        return times.view(results['num_clips'], -1).repeat(self.num_crops, 1)
+        times = times.float().view(results['num_clips'], -1)
+        return times.repeat(self.num_crops, 1)
 
     def _read(self, results: Dict) -> Tuple[Tensor, List[int]]:
         """The views' spectrograms, (views, frames, bins), and the frames of

@@ -2,23 +2,29 @@
 import json
 import logging
 import os
+import re
 import shutil
 from collections import OrderedDict, deque
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 import numpy as np
 import torch
 from mmaction.registry import HOOKS
-from mmengine.dist import is_main_process
+from mmengine.dist import (all_reduce, broadcast_object_list,
+                           is_main_process)
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer, print_log
 
-from ..checkpoints import trained_only, verify_experts
 from ..atomic_write import atomic_write
-from .training_state import read_state, remove_older_states, write_state
+from ..checkpoints import CheckpointError, trained_only, verify_experts
+from ..version import __version__
+from .newest import POINTER, check_whole, find_newest
+from .resume import INTERRUPTED, batches, fit_to_run, require_training
+from .training_state import (SUFFIX, read_state, remove_older_states,
+                             write_state)
 
 PREEMPTED = 'preempted.pth'
 BEST = 'best_checkpoints.json'
@@ -35,12 +41,16 @@ class SafeCheckpointHook(CheckpointHook):
       ``best_checkpoints.json`` remembers which it is.
     - The message hub is stored as numbers, strings and tensors: the file
       loads with ``torch.load``'s ``weights_only=True``.
+    - ``--resume`` takes the newest checkpoint that is whole (see
+      :mod:`.newest`) and goes on where it was in clips, with the options of
+      the config (see :mod:`.resume`). What a kill has left over is removed.
+    - Weights that are not finite are not saved.
 
     Args:
         trainable_only (bool): Store what is trained, and of frozen experts
             where they come from and their SHA-256. CAST-B then takes 182 MB
             instead of 0.87 GB. The optimizer goes into a file of its own,
-            ``epoch_3.state.pth``, of which the newest is kept. Both kinds
+            ``epoch_3.state.pth``, of which the newest two are kept. Both kinds
             of checkpoints are resumed whatever is set here. Defaults to
             False.
         kwargs: Those of :class:`mmengine.hooks.CheckpointHook`.
@@ -48,12 +58,57 @@ class SafeCheckpointHook(CheckpointHook):
     Raises:
         ValueError: At the start of a training that saves to something other
             than a local folder.
+        CheckpointError: If what is to be resumed is damaged, or is of another
+            training.
+        FloatingPointError: Instead of saving weights that are not finite.
     """
 
     def __init__(self, trainable_only: bool = False, **kwargs) -> None:
         super().__init__(**kwargs)
         self.trainable_only = trainable_only
         self._best: Optional[dict] = None  # known once a training starts
+
+    def before_run(self, runner) -> None:
+        """Choose the checkpoint to resume from, on the first process."""
+        if not runner._resume:
+            return
+        answer = [None, None]
+        if is_main_process():
+            answer = self._find(runner)
+        broadcast_object_list(answer)
+        path, problem = answer
+        if problem:
+            raise CheckpointError(problem)
+        runner._load_from = path
+
+    def _find(self, runner) -> list:
+        """Path (None to start anew), and why there is no way to go on."""
+        path = runner._load_from
+        if path is not None:
+            if not os.path.exists(path):  # a URL, or the host's message
+                return [path, None]
+            try:
+                check_whole(Path(path))
+            except CheckpointError as error:
+                return [None, str(error)]
+            return [path, None]
+        search = find_newest(
+            Path(runner.work_dir), self._folder(runner), self.filename_tmpl,
+            [PREEMPTED])
+        for reason in search.skipped:
+            runner.logger.warning(f'not resumed: {reason}')
+        if search.path is None and search.skipped:
+            return [None, 'no checkpoint is whole: ' + '; '.join(
+                search.skipped) + '. To start anew, leave out --resume; '
+                'with load_from, from the weights of a file']
+        return [search.path and str(search.path), None]
+
+    def _folder(self, runner) -> Path:
+        """Where :meth:`before_train` will put checkpoints."""
+        if self.out_dir in (None, runner.work_dir):
+            return Path(runner.work_dir)
+        return Path(self.out_dir, os.path.basename(
+            runner.work_dir.rstrip(os.sep)))
 
     def before_train(self, runner) -> None:
         """Find what an interrupted run has left."""
@@ -64,23 +119,69 @@ class SafeCheckpointHook(CheckpointHook):
         super().before_train(runner)
         os.makedirs(self.out_dir, exist_ok=True)
         self._best = {}
-        record = Path(self.out_dir, BEST)
-        if runner.iter > 0 and record.is_file():
-            self._best = json.loads(record.read_text())
+        if runner.iter > 0:
+            info = runner.message_hub.runtime_info
+            self._best = self._read_best(runner, info.get('best', {}))
+            if info.get('last_ckpt'):  # the folder may have been moved
+                self.last_ckpt = os.path.join(
+                    self.out_dir, os.path.basename(info['last_ckpt']))
+            self._tidy(info.get('outdated_ckpts', []))
         if self.trainable_only and is_main_process():
             verify_experts(runner.model)
 
+    def _read_best(self, runner, stored: dict) -> dict:
+        """The record of the best, or what the checkpoint knows of it."""
+        record = Path(self.out_dir, BEST)
+        if not record.is_file():
+            return stored
+        try:
+            best = json.loads(record.read_text())
+            return {key: dict(score=float(x['score']), file=str(x['file']))
+                    for key, x in best.items()}
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            runner.logger.warning(
+                f'{record} is damaged ({error}); the best is taken from the '
+                f'checkpoint: {stored or "none so far"}')
+            return stored
+
+    def _tidy(self, outdated: Sequence[str]) -> None:
+        """Remove what a killed run has not come to removing."""
+        if not is_main_process():
+            return
+        folder = Path(self.out_dir)
+        names = re.sub(r'\{[^}]*\}', '*', self.filename_tmpl)
+        states = f'{Path(names).stem}{SUFFIX}'
+        stale = [folder / name for name in outdated]
+        for name in (names, states, PREEMPTED, f'best_*{names}', BEST,
+                     POINTER, f'{Path(PREEMPTED).stem}{SUFFIX}'):
+            stale += folder.glob(f'.{name}.tmp')
+        for key, best in self._best.items():
+            if (folder / best['file']).is_file():
+                others = folder.glob(self._best_name(key, names))
+                stale += [x for x in others if x.name != best['file']]
+        for path in stale:
+            path.unlink(missing_ok=True)
+        remove_older_states(folder)
+
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Turn what is about to be saved into what should be on the disk."""
+        checkpoint['meta'].update(
+            cast_mmaction=__version__, batches=batches(runner))
         checkpoint['message_hub'] = _pack(checkpoint['message_hub'])
         checkpoint['meta'] = _plain_items(checkpoint['meta'], 'meta')
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Undo :meth:`before_save_checkpoint`."""
+        """Undo :meth:`before_save_checkpoint`, and find the place of the
+        checkpoint in this run."""
+        name = str(runner._load_from)
+        if runner._resume:
+            require_training(checkpoint, name)
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = _unpack(checkpoint['message_hub'])
-        if runner._resume and 'optimizer' not in checkpoint:
-            checkpoint.update(read_state(runner))
+        if runner._resume:
+            if 'optimizer' not in checkpoint:
+                checkpoint.update(read_state(runner))
+            fit_to_run(runner, checkpoint, name)
 
     def save_preempted(self, runner, batches_done: int) -> None:
         """Save in the middle of an epoch, to be resumed there.
@@ -92,7 +193,7 @@ class SafeCheckpointHook(CheckpointHook):
             batches_done (int): How many batches of the epoch are done.
         """
         runner.message_hub.update_info(
-            'interrupted_epoch',
+            INTERRUPTED,
             dict(done=batches_done, of=len(runner.train_dataloader)))
         self._write(
             runner,
@@ -101,6 +202,7 @@ class SafeCheckpointHook(CheckpointHook):
             save_param_scheduler=True,
             meta=dict(epoch=runner.epoch, iter=runner.iter + 1))
         self._point_to(runner, PREEMPTED)
+        self._remove([])
 
     def _save_checkpoint_with_step(self, runner, step: int,
                                    meta: dict) -> None:
@@ -117,6 +219,8 @@ class SafeCheckpointHook(CheckpointHook):
                                            list(self.keep_ckpt_ids))
         self.last_ckpt = os.path.join(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.message_hub.update_info('outdated_ckpts', outdated)
+        runner.message_hub.update_info('best', self._best)
         self._write(
             runner,
             name,
@@ -138,7 +242,7 @@ class SafeCheckpointHook(CheckpointHook):
             former: Optional[dict] = self._best.get(key)
             if former and not self.is_better_than[key](score, former['score']):
                 continue
-            best = f'best_{key}_{name}'.replace('/', '_')
+            best = self._best_name(key, name)
             self._best[key] = dict(score=score, file=best)
             if self.last_ckpt == os.path.join(self.out_dir, name):
                 self._link(name, best)
@@ -160,6 +264,7 @@ class SafeCheckpointHook(CheckpointHook):
     def _write(self, runner, name: str, save_optimizer: bool,
                **kwargs) -> None:
         """Have the runner save under a temporary name, then rename."""
+        self._check_finite(runner)
         if not is_main_process():
             return
         path, content = Path(self.out_dir, name), nullcontext()
@@ -176,13 +281,30 @@ class SafeCheckpointHook(CheckpointHook):
                 by_epoch=self.by_epoch,
                 **kwargs)
 
+    def _check_finite(self, runner) -> None:
+        """All processes stop if one has weights that are not finite."""
+        model = runner.model
+        bad = [
+            name for name, x in (*model.named_parameters(),
+                                 *model.named_buffers())
+            if x.is_floating_point() and not x.isfinite().all()
+        ]
+        verdict = torch.tensor(len(bad))
+        all_reduce(verdict, 'max')
+        if verdict.item():
+            raise FloatingPointError(
+                f'weights are not finite ({bad[0] if bad else "elsewhere"}) '
+                f'in epoch {runner.epoch + 1}, iteration {runner.iter + 1}: '
+                'they are not saved. The last checkpoint is '
+                f'{self.last_ckpt or "none"}')
+
+    def _best_name(self, key: str, name: str) -> str:
+        return f'best_{key}_{name}'.replace('/', '_')
+
     def _point_to(self, runner, name: str) -> None:
         if is_main_process():
-            path = Path(self.out_dir, name)
-            pointer = Path(runner.work_dir, 'last_checkpoint')
-            with atomic_write(pointer) as file:
-                file.write_text(str(path))
-            remove_older_states(path)
+            with atomic_write(Path(runner.work_dir, POINTER)) as file:
+                file.write_text(str(Path(self.out_dir, name)))
 
     def _link(self, name: str, best: str) -> None:
         if is_main_process():
@@ -197,6 +319,7 @@ class SafeCheckpointHook(CheckpointHook):
         if is_main_process():
             for name in names:
                 Path(self.out_dir, name).unlink(missing_ok=True)
+            remove_older_states(Path(self.out_dir))
 
 
 def _pack(hub: dict) -> dict:

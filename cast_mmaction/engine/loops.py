@@ -1,13 +1,18 @@
 """Loops that resume inside an epoch and test in the training's precision."""
 from itertools import islice
+from pathlib import Path
 from typing import Iterator, Optional
 
 import torch
 from mmaction.registry import LOOPS
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, TestLoop, ValLoop
-from torch import autocast
+from torch import autocast, nn
 from torch.utils.data import Sampler
+
+from ..atomic_write import atomic_write
+from .resume import INTERRUPTED
 
 
 @LOOPS.register_module()
@@ -19,8 +24,9 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     epoch's checkpoint holds all that was learnt.
 
     An epoch that :class:`PreemptionHook` has interrupted goes on with its
-    next batch, without decoding those that are done. If the number of
-    batches has changed since (another number of processes), it starts again.
+    next batch, without decoding those that are done; on other batches (another
+    number of processes) behind the clips that are done, see
+    :func:`fit_to_run`. A validation that was interrupted is made up first.
 
     Args:
         runner (Runner): The runner of the training.
@@ -50,6 +56,51 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         batch_sampler.sampler = self._part
         self._max_iters = self._max_epochs * len(self.dataloader)
 
+    def run(self) -> nn.Module:
+        """Train, and validate at the intervals."""
+        self.runner.call_hook('before_train')
+        if self._missed_validation():
+            self.runner.logger.warning(
+                f'the validation of epoch {self._epoch} is made up')
+            self._validate()
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            if self._validation_is_due():
+                self._validate()
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _validation_is_due(self) -> bool:
+        """Whether one follows the epochs that are done."""
+        self._decide_current_val_interval()
+        return (self.runner.val_loop is not None
+                and self._epoch >= self.val_begin
+                and (self._epoch % self.val_interval == 0
+                     or self._epoch == self._max_epochs))
+
+    def _missed_validation(self) -> bool:
+        """Whether the run that is resumed has not come to its end."""
+        if (self._epoch == 0 or not self._validation_is_due()
+                or INTERRUPTED in self.runner.message_hub.runtime_info):
+            return False
+        record = self._record
+        done = record.read_text() if record.is_file() else ''
+        # All processes go by what the first one sees.
+        answer = [not done.isdigit() or int(done) < self._epoch]
+        broadcast_object_list(answer)
+        return answer[0]
+
+    def _validate(self) -> None:
+        self.runner.val_loop.run()
+        if is_main_process():
+            with atomic_write(self._record) as file:
+                file.write_text(str(self._epoch))
+
+    @property
+    def _record(self) -> Path:
+        """Holds the last epoch that was validated."""
+        return Path(self.runner.work_dir, 'last_validation')
+
     def run_epoch(self) -> None:
         """Train the batches of this epoch that are still to be done."""
         self.runner.call_hook('before_train_epoch')
@@ -64,16 +115,8 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
 
     def _batches_done(self) -> int:
         """How many batches of this epoch an interrupted run has done."""
-        record = self.runner.message_hub.pop_info('interrupted_epoch')
-        if record is None:
-            return 0
-        if record['of'] != len(self.dataloader):
-            self.runner.logger.warning(
-                f'an epoch had {record["of"]} batches and now has '
-                f'{len(self.dataloader)}: epoch {self._epoch + 1} starts again')
-            self._iter = self._epoch * len(self.dataloader)
-            return 0
-        return record['done']
+        record = self.runner.message_hub.pop_info(INTERRUPTED)
+        return 0 if record is None else record['done']
 
 
 class _Part(Sampler):

@@ -90,6 +90,13 @@ class WarmupCosineLR(_ParamScheduler):
             by_epoch=False,
             **kwargs)
 
+    def jump(self, iterations: int) -> None:
+        """Go to where so many calls of ``step`` lead from the start."""
+        last = min(iterations, self.end - 1)  # behind it nothing changes
+        self.last_step = self._global_step = last - 1
+        self.step()
+        self._global_step = iterations
+
     def _get_value(self) -> List[float]:
         """The learning rate of every group for the coming iteration."""
         step = self.last_step // self.accumulation

@@ -1,8 +1,8 @@
 """The optimizer beside a checkpoint that holds only what is trained.
 
 ``epoch_3.pth`` then holds weights alone, to be kept and passed on, and
-``epoch_3.state.pth`` what only a resume needs. Of the latter the newest is
-kept.
+``epoch_3.state.pth`` what only a resume needs. Of the latter the newest two
+are kept: should the newest checkpoint be damaged, the one before is resumed.
 """
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ..checkpoints import CheckpointError, read_checkpoint
 from ..atomic_write import atomic_write
 
 SUFFIX = '.state.pth'
+KEPT = 2
 
 
 def write_state(runner, path: Path) -> None:
@@ -22,15 +23,21 @@ def write_state(runner, path: Path) -> None:
         runner (Runner): The runner of the training.
         path (Path): The checkpoint.
     """
+    state = dict(optimizer=runner.optim_wrapper.state_dict())
     with atomic_write(path.with_suffix(SUFFIX)) as file:
-        torch.save(dict(optimizer=runner.optim_wrapper.state_dict()), file)
+        # Through Python's file a full disk is told in its own words.
+        with file.open('wb') as stream:
+            torch.save(state, stream)
 
 
-def remove_older_states(path: Path) -> None:
-    """Remove the states of all checkpoints of a folder but one."""
-    for other in path.parent.glob(f'*{SUFFIX}'):
-        if other != path.with_suffix(SUFFIX):
-            other.unlink(missing_ok=True)
+def remove_older_states(folder: Path) -> None:
+    """Keep the newest states of a folder, of checkpoints that are there."""
+    states = sorted(
+        folder.glob(f'[!.]*{SUFFIX}'), key=lambda x: x.stat().st_mtime_ns)
+    for state in states:
+        checkpoint = state.with_name(state.name.replace(SUFFIX, '.pth'))
+        if state not in states[-KEPT:] or not checkpoint.is_file():
+            state.unlink()
 
 
 def read_state(runner) -> dict:
@@ -47,7 +54,7 @@ def read_state(runner) -> dict:
     if not state.is_file():
         raise CheckpointError(
             f'{path} holds no optimizer state and {state.name} is not beside '
-            'it: only the newest checkpoint of a training can be resumed. '
+            'it: only the newest two of a training can be resumed. '
             'To start anew from its weights, use load_from without resume')
     content = read_checkpoint(state)
     if not isinstance(content, dict) or set(content) != {'optimizer'}:

@@ -390,8 +390,8 @@ class CAST(BaseModule):
             if f'{modality}_times' not in inputs:
                 raise ValueError(
                     f"positions='time' needs the input {modality}_times: put "
-                    "it into the pipeline's collect_keys (AudioDecode gives "
-                    'it where the frame rate is known)')
+                    "it, which AudioDecode makes, into the pipeline's "
+                    'collect_keys')
             given = inputs[f'{modality}_times'].float()
             if modality == 'audio':
                 steps = self.experts()[0].num_steps

@@ -39,7 +39,8 @@ def test_what_a_run_leaves(tmp_path):
     best = record['acc/top1']['file']
     assert files(tmp_path) == sorted({
         best, 'best_checkpoints.json', 'default_runtime.py', 'epoch_2.pth',
-        'epoch_3.pth', 'epoch_3.state.pth', 'last_checkpoint'
+        'epoch_2.state.pth', 'epoch_3.pth', 'epoch_3.state.pth',
+        'last_checkpoint', 'last_validation'
     })
     epoch = best.replace('best_acc_top1_', '')
     assert (tmp_path / best).samefile(tmp_path / epoch)  # not written twice

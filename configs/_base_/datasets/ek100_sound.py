@@ -8,7 +8,8 @@
 _base_ = 'ek100.py'
 
 inputs = dict(
-    type='PackVerbNounInputs', collect_keys=('imgs', 'audio', 'has_audio'))
+    type='PackVerbNounInputs',
+    collect_keys=('imgs', 'audio', 'has_audio', 'imgs_times', 'audio_times'))
 train_pipeline = _base_.train_pipeline
 train_pipeline[2:2] = [
     dict(type='AudioDecode', num_frames=400),

@@ -8,7 +8,7 @@ _base_ = 'ek100_sound.py'
 
 inputs = dict(
     type='PackActionInputs',
-    collect_keys=('imgs', 'audio', 'has_audio'),
+    collect_keys=('imgs', 'audio', 'has_audio', 'imgs_times', 'audio_times'),
     meta_keys=('annotation_id', 'img_shape', 'missing_sound'))
 train_pipeline = _base_.train_pipeline
 train_pipeline[-1] = inputs

@@ -1,12 +1,13 @@
 """A frozen expert with trained modules in its blocks; the shape legend is in
 ``attention.py``."""
-from typing import Iterable, List, NamedTuple, Optional, Tuple
+from typing import Iterable, List, NamedTuple, Optional, Tuple, Union
 
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
-from .adapters import BlockAdapters, DropSamples
+from .adapters import BlockAdapters
 from .expert import Expert, build_expert
+from .running import DropSamples
 
 
 class AdaptedBlock(NamedTuple):
@@ -44,13 +45,22 @@ class Adapted(Expert):
         init_cfg: As in mmengine.
         drop_path_rate: Drop path at the last block, growing linearly from 0
             at the first; whole samples skip what a half of the block adds.
+        with_cp, compile: See :class:`Running`.
+        frozen_dtype: Hold the large weights of the frozen expert as
+            'bfloat16' or 'float16', under autocast to the same type.
+
+    Raises:
+        RuntimeError: on running with ``frozen_dtype`` outside autocast.
     """
 
     def __init__(self,
                  expert: Expert,
                  layers: Iterable[nn.Module],
                  init_cfg: Optional[dict] = None,
-                 drop_path_rate: float = 0.) -> None:
+                 drop_path_rate: float = 0.,
+                 with_cp: bool = False,
+                 compile: Union[bool, dict] = False,
+                 frozen_dtype: Optional[str] = None) -> None:
         super().__init__(expert.spec, expert.num_frames, expert.img_size,
                          init_cfg)
         self.expert = expert
@@ -59,7 +69,8 @@ class Adapted(Expert):
         self.drop_paths = nn.ModuleList(
             DropSamples(drop_path_rate * i / last)
             for i in range(len(self.layers)))
-        self.freeze()
+        self.set_running(with_cp, compile, frozen_dtype)
+        self.freeze(frozen_dtype)
 
     @property
     def blocks(self) -> List[AdaptedBlock]:
@@ -74,10 +85,10 @@ class Adapted(Expert):
 
     def encode(self, clip: Tensor) -> Tensor:
         """Clip to the tokens after the last block, ``(B, T, P, D)``."""
+        self.check_precision(clip.device.type)
         x = self.embed(clip)
-        for block in self.blocks:
-            x = x + block.attend(x)
-            x = x + block.feed_forward(x)[0]
+        for parts in self.blocks:
+            x = self.run(_run_adapted, *parts, x)
         return x
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -102,6 +113,14 @@ class Adapted(Expert):
         return groups
 
 
+def _run_adapted(block: nn.Module, adapters: nn.Module, drop_path: nn.Module,
+                 x: Tensor) -> Tensor:
+    """An adapted block on ``(B, T, P, D)``."""
+    adapted = AdaptedBlock(block, adapters, drop_path)
+    x = x + adapted.attend(x)
+    return x + adapted.feed_forward(x)[0]
+
+
 @MODELS.register_module()
 class AdaptedExpert(Adapted):
     """One frozen expert with CAST's adapters and no one to talk to.
@@ -112,6 +131,7 @@ class AdaptedExpert(Adapted):
         ffn_adapter_scale: See :class:`BlockAdapters`.
         drop_path_rate: See :class:`Adapted`.
         init_cfg: As in mmengine.
+        with_cp, compile, frozen_dtype: See :class:`Adapted`.
     """
 
     def __init__(self,
@@ -119,10 +139,13 @@ class AdaptedExpert(Adapted):
                  adapter_ratio: float = 0.25,
                  ffn_adapter_scale: float = 0.5,
                  drop_path_rate: float = 0.,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: Optional[dict] = None,
+                 with_cp: bool = False,
+                 compile: Union[bool, dict] = False,
+                 frozen_dtype: Optional[str] = None) -> None:
         expert = build_expert(expert)
         super().__init__(
             expert,
             (BlockAdapters(expert.embed_dims, adapter_ratio,
                            ffn_adapter_scale) for _ in expert.blocks),
-            init_cfg, drop_path_rate)
+            init_cfg, drop_path_rate, with_cp, compile, frozen_dtype)

@@ -3,7 +3,6 @@ from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
-from timm.layers import DropPath
 from torch import Tensor, nn
 
 from .vit import Block
@@ -19,22 +18,6 @@ def init_linear(module: nn.Linear,
         nn.init.trunc_normal_(module.weight, std=std)
     if module.bias is not None:
         nn.init.zeros_(module.bias)
-
-
-class DropSamples(DropPath):
-    """timm's drop path of whole samples, outside of compiled programs.
-
-    Every layer has its own rate, so that it would need its own program, and
-    a compiled program draws other numbers.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, ...)``, samples set to zero while training."""
-        return self._drop(x) if self.training else x
-
-    @torch.compiler.disable
-    def _drop(self, x: Tensor) -> Tensor:
-        return super().forward(x)
 
 
 class Adapter(nn.Module):

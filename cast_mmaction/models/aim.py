@@ -2,14 +2,15 @@
 
 The shape legend is in ``attention.py``.
 """
-from typing import Optional, Tuple
+from typing import Optional, Tuple, Union
 
 import torch
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from .adapted import Adapted
-from .adapters import Adapter, DropSamples
+from .adapters import Adapter
+from .running import DropSamples
 from .vit import Block, CLIPExpert
 
 
@@ -78,6 +79,7 @@ class AIM(Adapted):
         drop_path_rate: Drop path at the last block, growing linearly from 0
             at the first; whole samples are dropped.
         init_cfg: As in mmengine.
+        with_cp, compile, frozen_dtype: See :class:`Adapted`.
         **clip: ``arch``, ``img_size``, ``patch_size``, ``act`` and
             ``pretrained`` of :class:`CLIPExpert`.
 
@@ -94,6 +96,9 @@ class AIM(Adapted):
                  ffn_adapter_scale: float = 0.5,
                  drop_path_rate: float = 0.,
                  init_cfg: Optional[dict] = None,
+                 with_cp: bool = False,
+                 compile: Union[bool, dict] = False,
+                 frozen_dtype: Optional[str] = None,
                  **clip) -> None:
         if num_temporal_adapters not in (1, 2):
             raise ValueError(f'num_temporal_adapters={num_temporal_adapters}; '
@@ -106,7 +111,11 @@ class AIM(Adapted):
             (AIMAdapters(expert.embed_dims, adapter_ratio,
                          drop_path_rate * i / last, ffn_adapter_scale,
                          num_temporal_adapters)
-             for i in range(len(expert.blocks))), init_cfg)
+             for i in range(len(expert.blocks))),
+            init_cfg,
+            with_cp=with_cp,
+            compile=compile,
+            frozen_dtype=frozen_dtype)
         self.time_positions = nn.Parameter(
             torch.zeros(self.num_steps, self.embed_dims))
 

@@ -4,19 +4,17 @@ Two experts and one exchange are CAST (NeurIPS 2023, arXiv 2311.18825); space
 and sound are CAVA; space, time and sound CA2ST (arXiv 2503.23447). The shape
 legend is in ``attention.py``.
 """
-from functools import lru_cache
-from typing import (Callable, Dict, List, NamedTuple, Optional, Sequence,
-                    Tuple, Union)
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from .adapters import BlockAdapters, DropSamples, NoAdapters
+from .adapters import BlockAdapters, NoAdapters
 from .exchange import BCAST, STREAMS, Exchange
 from .expert import Expert, build_expert
+from .running import DropSamples, Running
 from .time_codes import TimeCode, frame_spans, sound_spans
 
 Blocks = Sequence[nn.Module]
@@ -149,7 +147,7 @@ def _mean(heard: Sequence[Tuple[Tensor, Optional[Tensor]]]) -> Tensor:
 
 
 @MODELS.register_module()
-class CAST(BaseModule):
+class CAST(Running, BaseModule):
     """Cross-attention in space and time, and between any other experts.
 
     Args:
@@ -240,12 +238,7 @@ class CAST(BaseModule):
         for name, cfg in experts.items():
             self._add_expert(name, cfg)
         self.freeze_experts = freeze_experts
-        self.with_cp = with_cp
-        self.compile_options = None
-        if compile is not False:
-            options = {} if compile is True else compile
-            self.compile_options = tuple(sorted(options.items()))
-        self.frozen_dtype = frozen_dtype
+        self.set_running(with_cp, compile, frozen_dtype)
         pairs = _check_pairing(
             pairing, {n: len(e.blocks)
                       for n, e in self.named_experts().items()})
@@ -367,13 +360,13 @@ class CAST(BaseModule):
         x = {n: e.embed(inputs[e.modality]) for n, e in experts.items()}
         *stages, (layer, blocks) = zip(self.layers, self._stages())
         for stage in stages:
-            x = self._run(CASTLayer.forward, *stage, x, given)
-        x = self._run(CASTLayer.attend, layer, blocks, x, given)
+            x = self.run(CASTLayer.forward, *stage, x, given)
+        x = self.run(CASTLayer.attend, layer, blocks, x, given)
         if self.training:
             # Only the tokens of the read-out matter after the last exchange.
             # Evaluation keeps all, for whoever looks at token maps.
             x = {n: e.read_out_tokens(x[n]) for n, e in experts.items()}
-        x = self._run(CASTLayer.feed_forward, layer, blocks, x)
+        x = self.run(CASTLayer.feed_forward, layer, blocks, x)
         features = {n: e.read_out(x[n]) for n, e in experts.items()}
         if self.is_pair:
             return tuple(features.values())
@@ -418,12 +411,7 @@ class CAST(BaseModule):
         if first not in inputs:
             raise ValueError(f'{first} is missing, without which the expert '
                              f'{self.names[0]!r} cannot run')
-        if self.frozen_dtype and not torch.is_autocast_enabled(
-                inputs[first].device.type):
-            raise RuntimeError(
-                f'frozen_dtype={self.frozen_dtype!r} needs autocast: train '
-                "with an optim_wrapper of type 'AmpOptimWrapper', or leave "
-                'frozen_dtype out')
+        self.check_precision(inputs[first].device.type)
         return inputs
 
     def _stages(self) -> List[Dict[str, Blocks]]:
@@ -433,27 +421,12 @@ class CAST(BaseModule):
             for name, (begin, end) in zip(self.names, spans)
         } for spans in zip(*self._spans.values())]
 
-    def _run(self, function: Callable, *args) -> Streams:
-        if self.compile_options is not None:
-            function = _compiled(function, self.compile_options)
-        if self.with_cp and torch.is_grad_enabled():
-            # The reentrant kind gives adapters in frozen blocks no gradient.
-            return checkpoint(function, *args, use_reentrant=False)
-        return function(*args)
-
     def layer_groups(self) -> List[List[nn.Module]]:
         """Embeddings, then pair by pair, for layer-wise learning rates."""
         embeddings = [expert.layer_groups()[0] for expert in self.experts()]
         return [sum(embeddings, [])] + [[*sum(blocks.values(), []), layer]
                                         for layer, blocks in zip(
                                             self.layers, self._stages())]
-
-
-@lru_cache
-def _compiled(function: Callable, options: tuple) -> Callable:
-    """One program for all layers of all models: what a layer holds goes in
-    as arguments. Models stay free of it, to be copied and saved."""
-    return torch.compile(function, dynamic=False, **dict(options))
 
 
 def pair_blocks(*depths: int) -> List[Tuple[int, ...]]:

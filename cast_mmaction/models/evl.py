@@ -2,7 +2,7 @@
 
 The shape legend is in ``attention.py``.
 """
-from typing import List, Optional, Tuple
+from typing import List, Optional, Tuple, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..checkpoints import mark_frozen
 from .adapters import TemporalConv
 from .attention import CrossAttention, attention_weights
+from .running import Running, hold_in
 from .vit import MLP, Block, CLIPExpert, QuickGELU
 
 Looks = Optional[Tuple[Tensor, Tensor]]
@@ -133,7 +134,7 @@ class DecoderLayer(nn.Module):
 
 
 @MODELS.register_module()
-class EVL(BaseModule):
+class EVL(Running, BaseModule):
     """Efficient video learning: one query reads the last blocks of CLIP.
 
     No gradient goes through the encoder and none of its activations is kept.
@@ -150,11 +151,16 @@ class EVL(BaseModule):
         frozen: False trains the encoder too: the end-to-end training that
             the paper compares with.
         init_cfg: As in mmengine.
+        with_cp, compile: See :class:`Running`.
+        frozen_dtype: Hold the large weights of the frozen encoder as
+            'bfloat16' or 'float16', under autocast to the same type.
         **clip: ``arch``, ``img_size``, ``patch_size``, ``act`` and
             ``pretrained`` of :class:`CLIPExpert`.
 
     Raises:
-        ValueError: if the decoder is deeper than the encoder.
+        RuntimeError: on running with ``frozen_dtype`` outside autocast.
+        ValueError: if the decoder is deeper than the encoder, or
+            ``frozen_dtype`` is for an encoder that is trained.
     """
     no_weight_decay = ('query', )
 
@@ -167,6 +173,9 @@ class EVL(BaseModule):
                  dropout: float = 0.5,
                  frozen: bool = True,
                  init_cfg: Optional[dict] = None,
+                 with_cp: bool = False,
+                 compile: Union[bool, dict] = False,
+                 frozen_dtype: Optional[str] = None,
                  **clip) -> None:
         super().__init__(init_cfg=init_cfg)
         self.expert = CLIPExpert(num_frames=num_frames, frame_stride=1, **clip)
@@ -183,6 +192,12 @@ class EVL(BaseModule):
             self.expert.embed_dims, eps=self.expert.norm_eps)
         self.cross_frame = cross_frame
         self.frozen = frozen
+        self.set_running(with_cp, compile, frozen_dtype)
+        if frozen_dtype is not None:
+            if not frozen:
+                raise ValueError(f'frozen_dtype={frozen_dtype!r} is for a '
+                                 'frozen encoder; leave it out to train it')
+            hold_in(self.expert, frozen_dtype)
         # CLIP's read-out norm is never used.
         self.expert.requires_grad_(not frozen)
         self.expert.norm.requires_grad_(False)
@@ -191,26 +206,19 @@ class EVL(BaseModule):
 
     def forward(self, clip: Tensor) -> Tensor:
         """``(B, 3, F, H, W) -> (B, D)``: the query, normalised."""
+        self.check_precision(clip.device.type)
         query = self.query.expand(len(clip), 1, 1, -1)
         skipped = len(self.expert.blocks) - len(self.layers)
         with torch.set_grad_enabled(self._grad_in_encoder()):
             x = self.expert.embed(clip)
         for i, block in enumerate(self.expert.blocks):
             with torch.set_grad_enabled(self._grad_in_encoder()):
-                x, looks = self._encode(block, x, i >= skipped)
+                x, looks = self.run(_encode, block, x,
+                                    i >= skipped and self.cross_frame)
             if i >= skipped:
-                query = self.layers[i - skipped](query, x, looks)
+                query = self.run(_read, self.layers[i - skipped], query, x,
+                                 looks)
         return self.norm(query[:, 0, 0])
-
-    def _encode(self, block: Block, x: Tensor,
-                read: bool) -> Tuple[Tensor, Looks]:
-        """One block, and its queries and keys if a code is made of them:
-        kept longer they would only take memory."""
-        q, k, v = block.attn.project(block.norm1(x))
-        x = x + block.attn.mix(q, k, v)
-        looks = (q, k) if read and self.cross_frame else None
-        del q, k, v
-        return x + block.feed_forward(x)[0], looks
 
     def _grad_in_encoder(self) -> bool:
         return torch.is_grad_enabled() and not self.frozen
@@ -222,3 +230,18 @@ class EVL(BaseModule):
         for group, layer in zip(groups[-len(self.layers):], self.layers):
             group.append(layer)
         return groups
+
+
+def _encode(block: Block, x: Tensor, looking: bool) -> Tuple[Tensor, Looks]:
+    """One block, and its queries and keys if a code is made of them: kept
+    longer they would only take memory."""
+    q, k, v = block.attn.project(block.norm1(x))
+    x = x + block.attn.mix(q, k, v)
+    looks = (q, k) if looking else None
+    del q, k, v
+    return x + block.feed_forward(x)[0], looks
+
+
+def _read(layer: DecoderLayer, query: Tensor, x: Tensor,
+          looks: Looks) -> Tensor:
+    return layer(query, x, looks)

@@ -7,6 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..checkpoints import is_frozen, mark_frozen
+from .running import Running, hold_in, run_block
 
 
 class TokenSpec(NamedTuple):
@@ -41,7 +42,7 @@ class TokenSpec(NamedTuple):
         return self.num_prefix_tokens > 0
 
 
-class Expert(BaseModule):
+class Expert(Running, BaseModule):
     """A video transformer whose blocks others can step through.
 
     An expert is also a backbone by itself. Subclasses set
@@ -111,7 +112,7 @@ class Expert(BaseModule):
         """``(B, 3, F, H, W) -> (B, D)``: the expert alone."""
         x = self.embed(clip)
         for block in self.blocks:
-            x = block(x)
+            x = self.run(run_block, block, x)
         return self.read_out(x)
 
     def freeze(self, dtype: Optional[str] = None) -> None:
@@ -122,9 +123,7 @@ class Expert(BaseModule):
                 autocast to the same type; None leaves them.
         """
         if dtype is not None:
-            for module in self.modules():
-                if isinstance(module, (nn.Linear, nn.Conv2d, nn.Conv3d)):
-                    module.to(getattr(torch, dtype))
+            hold_in(self, dtype)
         self.requires_grad_(False)
         self.norm.requires_grad_(True)
         mark_frozen(self)

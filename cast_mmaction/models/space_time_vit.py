@@ -16,7 +16,6 @@ from typing import Dict, Optional, Tuple, Union
 import torch
 import torch.nn.functional as F
 from mmaction.registry import MODELS
-from timm.layers import DropPath
 from torch import Tensor, nn
 
 from ..checkpoints.loading import load_strictly, read_pretrained
@@ -24,6 +23,7 @@ from ..checkpoints.rename import StateDict
 from .adapters import init_linear
 from .attention import GRID_WINDOWS, GridWindow, SelfAttention, Window
 from .expert import Expert, TokenSpec, grid_of, num_steps
+from .running import DropSamples
 from .vit import Block, PatchEmbed, check_arch
 
 # The windows of a block, one after the other.
@@ -117,7 +117,7 @@ class SpaceTimeBlock(Block):
             for window in windows[:-1])
         # Frames attend alone, but the clip has one class token.
         self.share_class_token = bool(self.steps) and windows[-1] == 'space'
-        self.drop_path = DropPath(drop_path_rate)
+        self.drop_path = DropSamples(drop_path_rate)
 
     def attend(self, x: Tensor) -> Tensor:
         """What all attentions add to ``(B, T, 1+N, D)``."""
@@ -134,6 +134,11 @@ class SpaceTimeBlock(Block):
     def feed_forward(self, x: Tensor) -> Tuple[Tensor, Tensor]:
         out, normed = super().feed_forward(x)
         return self.drop_path(out), normed
+
+    def forward(self, x: Tensor) -> Tensor:
+        # The halves drop by themselves, each of their additions.
+        x = x + self.attend(x)
+        return x + self.feed_forward(x)[0]
 
 
 @MODELS.register_module()
@@ -160,6 +165,7 @@ class SpaceTimeViT(Expert):
             in the same layout (timm's): then positions in time start at zero,
             and every further attention starts as the one of the image model.
         init_cfg: As in mmengine.
+        with_cp, compile: See :class:`Running`.
 
     Raises:
         ValueError: naming the schemes there are.
@@ -175,7 +181,9 @@ class SpaceTimeViT(Expert):
                  frame_stride: int = 1,
                  drop_path_rate: float = 0.,
                  pretrained: Optional[str] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: Optional[dict] = None,
+                 with_cp: bool = False,
+                 compile: Union[bool, dict] = False) -> None:
         if scheme not in SCHEMES:
             raise ValueError(f'unknown scheme {scheme!r}; use one of '
                              f'{tuple(SCHEMES)}')
@@ -190,6 +198,7 @@ class SpaceTimeViT(Expert):
             grid_of(img_size, patch_size),
             num_prefix_tokens=1)
         super().__init__(spec, num_frames, img_size, init_cfg)
+        self.set_running(with_cp, compile)
         self.scheme = scheme
         self.patch_size = patch_size
         self.frame_stride = frame_stride

@@ -3,7 +3,7 @@
 
 The shape legend is in ``attention.py``.
 """
-from typing import Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple, Union
 
 from mmaction.registry import MODELS
 from torch import Tensor, nn
@@ -63,6 +63,7 @@ class STAdapter(Adapted):
             attention), 'ffn' (before the MLP). The paper has both for SSv2
             and 'ffn' alone for Kinetics-400.
         init_cfg: As in mmengine.
+        with_cp, compile, frozen_dtype: See :class:`Adapted`.
         **clip: ``arch``, ``img_size``, ``patch_size``, ``act`` and
             ``pretrained`` of :class:`CLIPExpert`.
 
@@ -76,6 +77,9 @@ class STAdapter(Adapted):
                  adapter_dims: int = 384,
                  places: Sequence[str] = PLACES,
                  init_cfg: Optional[dict] = None,
+                 with_cp: bool = False,
+                 compile: Union[bool, dict] = False,
+                 frozen_dtype: Optional[str] = None,
                  **clip) -> None:
         if not places or not set(places) <= set(PLACES):
             raise ValueError(f'places={places!r}; give one or both of '
@@ -85,7 +89,11 @@ class STAdapter(Adapted):
         super().__init__(
             expert,
             (SpaceTimeAdapters(expert.embed_dims, adapter_dims, places)
-             for _ in expert.blocks), init_cfg)
+             for _ in expert.blocks),
+            init_cfg,
+            with_cp=with_cp,
+            compile=compile,
+            frozen_dtype=frozen_dtype)
 
     def freeze(self, dtype: Optional[str] = None) -> None:
         """Only the adapters are trained, as the paper has it."""

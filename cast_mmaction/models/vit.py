@@ -4,13 +4,13 @@ from typing import Dict, Optional, Tuple, Type, Union
 
 import torch
 from mmaction.registry import MODELS
-from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ..checkpoints import KINDS, load_pretrained
 from .attention import SelfAttention, Window
 from .expert import Expert, TokenSpec, grid_of, num_steps
+from .running import DropSamples
 
 ARCHS = {
     'base': dict(embed_dims=768, num_layers=12, num_heads=12),
@@ -95,7 +95,7 @@ class Block(nn.Module):
         self.attn = SelfAttention(embed_dims, num_heads, window, rotary)
         self.norm2 = nn.LayerNorm(embed_dims, eps=norm_eps)
         self.mlp = MLP(embed_dims, mlp_dims or 4 * embed_dims, act)
-        self.drop_path = DropPath(drop_path_rate)
+        self.drop_path = DropSamples(drop_path_rate)
 
     def attend(self, x: Tensor, window: Optional[Window] = None) -> Tensor:
         """``MHSA(LN(x))``, no residual; another window on request."""

@@ -6,6 +6,8 @@ from ..list_files import (named_cells, quoted, read_rows, read_table,
                           whole_number)
 
 STAMP = re.compile(r'(\d{1,4}):(\d{1,2}):(\d{1,2}(\.\d*)?)', re.ASCII)
+ID_COLUMNS = ('narration_id', 'participant_id', 'video_id')
+MAX_NAME = 255  # characters, on common file systems
 TIME_COLUMNS = ('start_timestamp', 'stop_timestamp', 'start_frame',
                 'stop_frame')
 
@@ -68,6 +70,10 @@ def read_narrations(path: str, num_verbs: int,
         named = named_cells(path, header, row)
         name = row.cells[0]
         where = f'{path}, line {row.line} ({quoted(name)})'
+        for column in ID_COLUMNS:
+            if len(named.get(column, '')) > MAX_NAME:
+                raise ValueError(f'{where}: {column} is longer than the name '
+                                 'of a file can be')
         if name in narrations:
             raise ValueError(f'{where}: the narration is there twice')
         labels = {}

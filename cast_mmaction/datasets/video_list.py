@@ -8,6 +8,8 @@ from ..class_names import read_class_names
 from ..list_files import quoted, read_lines, whole_number
 from .unreadable import SteadyReading, probe_files
 
+MAX_PATH = 4096  # characters, Linux's limit
+
 
 @DATASETS.register_module()
 class VideoListDataset(SteadyReading, VideoDataset):
@@ -75,6 +77,8 @@ class VideoListDataset(SteadyReading, VideoDataset):
         where = f'{self.ann_file}, line {number} ({quoted(line)})'
         if not name.strip():
             raise ValueError(f'{where}: not of the form "path label"')
+        if len(name) > MAX_PATH:
+            raise ValueError(f'{where}: longer than a path can be')
         label = whole_number(label, f'{where}: label')
         if self.num_classes is not None and label >= self.num_classes:
             raise ValueError(f'{where}: label {label} with num_classes='

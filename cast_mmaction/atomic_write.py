@@ -28,6 +28,8 @@ def atomic_write(path: Union[str, Path]) -> Iterator[Path]:
         yield temporary
         _flush(temporary)
         os.replace(temporary, path)
+        # Two links to one file are left as they are by a rename.
+        temporary.unlink(missing_ok=True)
         _flush(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -45,7 +45,7 @@ PARTS: Dict[str, Part] = {
          lambda args, folder: kills.run(args.count, folder), None),
     'signals':
     Part('a training that gets a signal, then resumed',
-         lambda args, folder: signals.run(args.count is None, folder), None),
+         lambda args, folder: signals.run(args.long, folder), None),
     'videos':
     Part(
         'a damaged video', lambda args, folder: videos.run(

@@ -3,7 +3,7 @@ import os
 import signal
 from collections import Counter
 from pathlib import Path
-from typing import List
+from typing import List, Tuple
 
 from .kills import Moment, moments, survive, warm_up, watch
 
@@ -30,19 +30,28 @@ def send_at(folder: Path, moment: Moment, number: int) -> None:
     watch(folder, on_event)
 
 
-def chosen_moments(folder: Path, long: bool) -> List[Moment]:
-    """One moment of each kind, or all of those of a training."""
+def cases(folder: Path, long: bool) -> List[Tuple[Moment, int]]:
+    """Moments and signals.
+
+    All signals at a step of the training, and those that trainings are
+    stopped with at one moment of every kind. In long: all signals at every
+    kind, and the stopping ones at every moment.
+    """
     found = [x for x in moments(folder) if x.trainable_only and not x.half]
     # Before the first step nobody listens yet.
-    start = next(i for i, x in enumerate(found)
+    first = next(place for place, x in enumerate(found)
                  if x.event.startswith('tests.iteration'))
-    found = found[start + 1:]
-    if long:
-        return found
-    kinds = {x.event.split('.pth')[0].split(' 2')[0]: x for x in found}
+    found = found[first + 1:]
+    # Of each kind the last; the writing of checkpoints stands for all writing.
+    kinds = {x.event.split()[0]: x for x in found if x.event.startswith('te')}
+    kinds.update({x.event: x for x in found if 'epoch_1.pth.tmp' in x.event
+                  and 'best' not in x.event})
+    step, *others = kinds.values()
+    everywhere = found if long else others
     return [
-        x for x in kinds.values() if x.event.startswith('tests.')
-        or 'epoch_1.pth.tmp' in x.event and 'best' not in x.event
+        *((moment, number) for moment in (kinds.values() if long else [step])
+          for number in NAMED),
+        *((moment, number) for moment in everywhere for number in PREEMPTING)
     ]
 
 
@@ -50,7 +59,7 @@ def run(long: bool, folder: Path) -> Counter:
     """Send signals to trainings and let them go on.
 
     Args:
-        long: At all moments instead of one of each kind.
+        long: More moments.
         folder: Where to work.
 
     Returns:
@@ -59,16 +68,13 @@ def run(long: bool, folder: Path) -> Counter:
     """
     warm_up(folder)
     found: Counter = Counter()
-    for moment in chosen_moments(folder, long):
-        for number in NAMED:
-            result = survive(
-                folder / f'signal-{number}-{moment.place}',
-                folder / f'whole-{moment.trainable_only}',
-                moment.trainable_only,
-                lambda work_dir: send_at(work_dir, moment, number),
-                *((128 + number, 0) if number in PREEMPTING else
-                  (-number, 128 + number, 0)))
-            where = '' if result == 'the same' else \
-                f' ({number.name} at {moment})'
-            found[result + where] += 1
+    for moment, number in cases(folder, long):
+        result = survive(
+            folder / f'signal-{number}-{moment.place}',
+            folder / f'whole-{moment.trainable_only}', moment.trainable_only,
+            lambda work_dir: send_at(work_dir, moment, number),
+            *((128 + number, 0) if number in PREEMPTING else
+              (-number, 128 + number, 0)))
+        where = '' if result == 'the same' else f' ({number.name} at {moment})'
+        found[result + where] += 1
     return found

@@ -20,6 +20,12 @@ _NUMBERS = ('hidden_size', 'num_hidden_layers', 'num_attention_heads',
             'num_pooler_layers')
 
 
+def is_known(config: dict) -> bool:
+    """Whether a ``config.json`` is of a model that is known here."""
+    return any(
+        config.get('model_type') in layout.model_types for layout in LAYOUTS)
+
+
 def layout_of(config: dict) -> Layout:
     """The layout that a ``config.json`` belongs to.
 

@@ -1,8 +1,9 @@
 """The model that converted weights are for, read off their shapes.
 
 What leaves no trace in the shapes is taken as the published models have it:
-heads of 64 channels, 16 frames of VideoMAE, 8 of ST-Adapter, 224 pixels, a
-factor of 1 beside the MLPs of an AIM with two temporal adapters.
+heads of 64 channels (but for H and g), 16 frames of VideoMAE, 8 of
+ST-Adapter, 224 pixels, a factor of 1 beside the MLPs of an AIM with two
+temporal adapters.
 """
 import math
 import re
@@ -12,6 +13,8 @@ from .positions import AST_BANDS
 from .rename import CheckpointError, StateDict
 
 HEAD_DIMS = 64
+# Widths whose published models have other heads: VideoMAE's and CLIP's H, g.
+NUM_HEADS = {1280: 16, 1408: 16}
 # Frames of AST's published spectrograms, by the columns of their patches.
 SPECTROGRAMS = {39: 400, 101: 1024}
 CONV = 'embedding.patch_embed.projection.weight'
@@ -48,14 +51,18 @@ def _arch(dims: int, num_layers: int) -> dict:
             f'a width of {dims} does not tell the number of heads; give the '
             "model's config")
     return dict(
-        embed_dims=dims, num_layers=num_layers, num_heads=dims // HEAD_DIMS)
+        embed_dims=dims,
+        num_layers=num_layers,
+        num_heads=NUM_HEADS.get(dims, dims // HEAD_DIMS))
 
 
 def _vit(state_dict: StateDict, prefix: str = '') -> dict:
     conv = state_dict[prefix + CONV]  # (D, 3, t, p, p)
-    return dict(
-        arch=_arch(conv.shape[0], _count(state_dict, f'{prefix}blocks.')),
-        patch_size=conv.shape[-1])
+    arch = _arch(conv.shape[0], _count(state_dict, f'{prefix}blocks.'))
+    mlp_dims = len(state_dict[f'{prefix}blocks.0.mlp.fc1.weight'])
+    if mlp_dims != 4 * arch['embed_dims']:
+        arch['mlp_dims'] = mlp_dims
+    return dict(arch=arch, patch_size=conv.shape[-1])
 
 
 def _image_vit(state_dict: StateDict, prefix: str = '') -> dict:

@@ -7,7 +7,8 @@ from mmengine.logging import MMLogger
 from torch import nn
 
 from .convert import convert, strip_prefixes
-from .hugging_face_config import layout_of, our_config
+from .hugging_face import recognise
+from .hugging_face_config import is_known, layout_of, our_config
 from .hugging_face_files import is_repository, read_repository
 from .kinds import check_kind
 from .positions import fit_positions
@@ -153,7 +154,9 @@ def read_pretrained(expert: nn.Module, pretrained: str,
     if is_repository(pretrained):
         config, state_dict = read_repository(pretrained)
         try:
-            check_hugging_face(expert, config, source)
+            # Others may carry their authors' names, as VideoMAE V2's do.
+            if is_known(config) or recognise(state_dict) is not None:
+                check_hugging_face(expert, config, source)
         except CheckpointError as error:
             raise CheckpointError(f'{pretrained}: {error}') from None
     elif source == 'clip' and not Path(pretrained).exists():

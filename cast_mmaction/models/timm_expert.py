@@ -10,6 +10,7 @@ from timm.models import eva, vision_transformer
 from torch import Tensor, nn
 
 from ..checkpoints import load_strictly, read_state_dict
+from ..checkpoints.hugging_face_files import is_repository, read_repository
 from .expert import Expert, TokenSpec, num_steps
 
 # timm's files of plain vision transformers.
@@ -60,9 +61,9 @@ class TimmExpert(Expert):
     """A plain vision transformer of timm on single frames.
 
     timm's own modules do the work: IN-21K and DINO ViTs, CLIP of OpenAI and
-    open_clip, SigLIP, DINOv2, EVA-02, DINOv3, ... Registers and class tokens
-    stand before the patches. The read-out is timm's pooling (class token,
-    mean of the patches, or attention), averaged over time.
+    open_clip, SigLIP and SigLIP 2, EVA-CLIP, DINOv2, DINOv3, ... Registers
+    and class tokens stand before the patches. The read-out is timm's pooling
+    (class token, mean of the patches, or attention), averaged over time.
 
     Args:
         model_name: Name in timm, with the tag of its weights where there are
@@ -74,7 +75,8 @@ class TimmExpert(Expert):
         frame_stride: The expert looks at every ``frame_stride``-th frame, the
             last of each group.
         pretrained: True for the weights that timm knows by this name, or a
-            file in any layout that timm reads for it. None: random.
+            file in any layout that timm reads for it, or its repository on
+            the hub, 'hf://timm/NAME[@REVISION]'. None: random.
         model_kwargs: More arguments of ``timm.create_model``, for instance
             ``dict(global_pool='token')``.
         init_cfg: As in mmengine.
@@ -202,7 +204,9 @@ def _scale(block: nn.Module, half: int, out: Tensor) -> Tensor:
 
 def _load_file(model: nn.Module, path: str) -> None:
     family = FAMILIES[type(model).__module__.split('.')[-1]]
-    state_dict = family.checkpoint_filter_fn(read_state_dict(path), model)
+    state_dict = read_repository(path)[1] if is_repository(
+        path) else read_state_dict(path)
+    state_dict = family.checkpoint_filter_fn(state_dict, model)
     state_dict = {
         key: value
         for key, value in state_dict.items()

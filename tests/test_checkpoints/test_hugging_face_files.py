@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from cast_mmaction.checkpoints import CheckpointError
 from cast_mmaction.checkpoints.hugging_face_files import read_repository
-from .layouts import randomize
+from .layouts import randomize, videomae_layouts
 
 SIZES = dict(
     arch=dict(embed_dims=32, num_layers=1, num_heads=2),
@@ -212,6 +212,30 @@ def test_another_architecture(tmp_path):
 def test_an_architecture_that_is_not_known(tmp_path):
     write(tmp_path, model_type='bert')
     assert "'bert'; known here are videomae, clip" in refusal(tmp_path)
+
+
+def test_another_architecture_in_its_authors_names(tmp_path):
+    write(tmp_path, model_type='bert')
+    save_file({'bert.pooler.weight': torch.ones(1)},
+              tmp_path / 'model.safetensors')
+    assert "source 'clip': unexpected keys: bert.pooler" in refusal(tmp_path)
+
+
+def test_names_of_the_authors_in_a_folder(tmp_path):
+    """VideoMAE V2 lies on the hub so."""
+    write(tmp_path, model_type='VideoMAEv2_Base')
+    weights = videomae_layouts()['fine-tuning']
+    save_file({f'model.{key}': value.clone()
+               for key, value in weights.items()},
+              tmp_path / 'model.safetensors')
+    arch = dict(embed_dims=32, num_layers=2, num_heads=2)
+    expert = MODELS.build(
+        dict(
+            type='VideoMAEExpert',
+            pretrained=str(tmp_path),
+            **dict(SIZES, arch=arch)))
+    expert.init_weights()
+    assert torch.equal(expert.norm.weight, weights['fc_norm.weight'])
 
 
 def test_the_file_of_another_architecture(tmp_path):

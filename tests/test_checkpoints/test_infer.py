@@ -56,6 +56,17 @@ def test_the_inferred_model_takes_the_weights(source, config):
     inferred.load_state_dict(weights)
 
 
+@pytest.mark.parametrize('arch, patch_size', [('base', 16), ('huge', 16),
+                                              ('giant', 14)])
+def test_published_sizes_of_videomae(arch, patch_size):
+    config = dict(type='VideoMAEExpert', arch=arch, patch_size=patch_size)
+    with torch.device('meta'):
+        expert = MODELS.build(config)
+        inferred = MODELS.build(infer_model(expert.state_dict(), 'videomae'))
+    assert inferred.num_heads == expert.num_heads
+    inferred.load_state_dict(expert.state_dict())
+
+
 @pytest.mark.parametrize('arch, patch_size', [('base', 16), ('large', 14)])
 def test_published_evl_without_its_encoder(arch, patch_size):
     config = recognizer(

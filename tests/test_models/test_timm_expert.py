@@ -150,6 +150,16 @@ def test_a_wrong_file_is_refused(tmp_path):
         expert.init_weights()
 
 
+def test_a_folder_of_the_hub(tmp_path):
+    from safetensors.torch import save_file
+    model = twin(PLAIN, tmp_path / 'weights.pth')
+    (tmp_path / 'config.json').write_text('{"architecture": "vit"}')
+    save_file(model.state_dict(), tmp_path / 'model.safetensors')
+    expert = build_expert(config(PLAIN, pretrained=str(tmp_path)))
+    expert.init_weights()
+    torch.testing.assert_close(expert.norm.weight, model.norm.weight)
+
+
 def test_safetensors(tmp_path):
     from safetensors.torch import save_file
     model = twin(PLAIN, tmp_path / 'weights.pth')

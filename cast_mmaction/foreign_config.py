@@ -7,13 +7,15 @@ module such a config is literals, and its types are names that are registered
 already.
 """
 import ast
+import math
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Sequence, Union
 
+import torch
 from mmaction.registry import MODELS, TRANSFORMS
 from mmengine.registry import Registry
-from torch import Tensor, nn
-from torch.nn.modules import module as registration
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from .checkpoints.rename import CheckpointError
 
@@ -36,6 +38,13 @@ LONGEST_TEXT = 2**20  # characters
 DEEPEST = 32  # levels
 MOST_VALUES = 2**14
 LARGEST_NUMBER = 2**16  # a width, a number of classes, a size in pixels
+
+# What makes new tensors of a given size, and what one more of them counts.
+FACTORIES = {
+    torch.arange, torch.empty, torch.full, torch.linspace, torch.ones,
+    torch.rand, torch.randn, torch.zeros
+}
+CALL = 2**12  # elements
 
 
 def parse_config(text: str, source: str) -> Dict[str, Any]:
@@ -125,13 +134,24 @@ def check_config(config: Dict[str, Any],
     if set(config) != {'model', 'test_pipeline'}:
         raise CheckpointError(f'{source}: refused, its config holds more '
                               'than a model and a test_pipeline')
-    _check_plain(config, source, settled)
+    check_plain(config, source, settled)
     check_types(model, MODELS, source)
     check_types(pipeline, TRANSFORMS, source)
 
 
-def _check_plain(config: Any, source: str, settled: Sequence[str]) -> None:
-    """Values that JSON has, and tuples; not too many, deep or large."""
+def check_plain(config: Any,
+                source: str,
+                settled: Sequence[str] = ()) -> None:
+    """Refuses what JSON does not have, tuples excepted, and what is too much.
+
+    Args:
+        config: A config, or a part of one.
+        source (str): Where it is from, for the error.
+        settled (sequence[str]): See :func:`check_config`.
+
+    Raises:
+        CheckpointError: Naming the value.
+    """
     count, left = 0, [(config, 0)]
     while left:
         value, depth = left.pop()
@@ -213,29 +233,37 @@ def no_larger_than(weights: Dict[str, Any], source: str) -> Iterator[None]:
     Raises:
         CheckpointError: If it is larger, or the config makes no model.
     """
-    room = 2 * sum(
-        w.numel() for w in weights.values() if isinstance(w, Tensor)) + 2**20
-
-    def count(module: nn.Module, name: str, tensor: Tensor) -> None:
-        nonlocal room
-        room -= 0 if tensor is None else tensor.numel()
-        if room < 0:
-            raise CheckpointError(f'{source}: refused, its config asks for a '
-                                  'model that is larger than its weights')
-
-    handles = [
-        registration.register_module_parameter_registration_hook(count),
-        registration.register_module_buffer_registration_hook(count)
-    ]
+    tensors = [w for w in weights.values() if isinstance(w, Tensor)]
+    numel = sum(w.numel() + CALL for w in tensors)
     try:
-        yield
+        with _Room(8 * numel + 2**24, source):
+            yield
     except CheckpointError:
         raise
     except (AssertionError, AttributeError, ImportError, LookupError,
-            RuntimeError, TypeError, ValueError, ArithmeticError) as error:
+            MemoryError, RuntimeError, TypeError, ValueError,
+            ArithmeticError) as error:
         raise CheckpointError(
             f'{source}: its config makes no model '
             f'({type(error).__name__}: {str(error)[:300]})') from error
-    finally:
-        for handle in handles:
-            handle.remove()
+
+
+class _Room(TorchFunctionMode):
+    """Counts the elements of new tensors, before there is memory for them."""
+
+    def __init__(self, numel: int, source: str) -> None:
+        super().__init__()
+        self.numel, self.source = numel, source
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func in FACTORIES:
+            size = args[0] if args and isinstance(args[0],
+                                                  (list, tuple)) else args
+            size = (kwargs or {}).get('size', size)
+            self.numel -= CALL + math.prod(
+                int(n) for n in size if isinstance(n, (int, float)))
+            if self.numel < 0:
+                raise CheckpointError(
+                    f'{self.source}: refused, its config asks for a model '
+                    'that is larger than its weights')
+        return func(*args, **(kwargs or {}))

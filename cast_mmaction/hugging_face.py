@@ -13,7 +13,7 @@ from .checkpoints.hugging_face import from_hugging_face
 from .checkpoints.hugging_face_config import (class_names, expert_of,
                                               layout_of, our_config)
 from .checkpoints.hugging_face_files import read_repository
-from .foreign_config import no_larger_than
+from .foreign_config import check_plain, no_larger_than
 
 # Mean and deviation of the frames where they are not ImageNet's.
 NORMS = dict(timesformer=([114.75] * 3, [57.375] * 3))
@@ -47,7 +47,9 @@ def open_classifier(pretrained: Union[str, Path],
         if 'cls_head.fc_cls.weight' not in state_dict:
             raise CheckpointError(
                 'it has no classifier; name it as `pretrained` of an expert')
-        model_cfg = our_config(config, classifies=True)
+        with no_larger_than(weights, 'config.json'):
+            model_cfg = our_config(config, classifies=True)
+        check_plain(model_cfg, 'config.json')
     except CheckpointError as error:
         raise CheckpointError(f'{pretrained}: {error}') from None
     mean, std = NORMS.get(layout.source, IMAGENET)

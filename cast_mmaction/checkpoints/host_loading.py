@@ -122,18 +122,20 @@ def is_ours(model: nn.Module) -> bool:
         for module in model.modules())
 
 
-def fill(model: nn.Module, content: Dict[str, Any], filename: str) -> None:
+def fill(model: nn.Module, content: Any, filename: str) -> None:
     """Loads a checkpoint into a model of ours that is to be used, strictly.
     The names of its classes become ``model.dataset_meta``.
 
     Args:
         model: Filled in place.
-        content (dict): Of the file.
+        content: Of the file.
         filename (str): For the error.
 
     Raises:
-        CheckpointError: If anything is missing or left over.
+        CheckpointError: If it is no checkpoint, or anything is missing or
+            left over.
     """
+    content = without_program(content, filename)
     weights = as_state_dict(content.get('state_dict', content), filename)
     weights = {k.removeprefix('module.'): v for k, v in weights.items()}
     load_strictly(model, complete(model, weights), filename)

@@ -73,7 +73,11 @@ def our_config(config: dict, classifies: bool) -> dict:
         if layout.source != 'clip' and sizes.get(key,
                                                  offered[0]) not in offered:
             raise CheckpointError(f'{key}={sizes[key]!r} is not offered here')
-    expert = _OURS[layout.source](sizes)
+    try:
+        expert = _OURS[layout.source](sizes)
+    except (ArithmeticError, LookupError, TypeError) as error:
+        raise CheckpointError('its config.json states no sizes '
+                              f'({type(error).__name__}: {error})') from error
     if not classifies:
         return expert
     head = dict(

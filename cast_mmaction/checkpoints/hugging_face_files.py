@@ -147,7 +147,7 @@ def _read_json(path: Path) -> dict:
             'save_pretrained of transformers wrote is expected')
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:  # of JSON, or of the encoding
+    except (ValueError, RecursionError) as error:  # of JSON, the encoding
         raise CheckpointError(f'{path}: damaged ({error})') from None
     if not isinstance(content, dict):
         raise CheckpointError(f'{path}: is no JSON object')

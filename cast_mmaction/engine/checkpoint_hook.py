@@ -338,11 +338,20 @@ def _pack(hub: dict) -> dict:
 
 
 def _unpack(hub: dict) -> dict:
-    scalars = OrderedDict(
-        (key, HistoryBuffer(value['values'].cpu().numpy(),
-                            value['counts'].cpu().numpy(),
-                            value['max_length']))
-        for key, value in hub['log_scalars'].items())
+    """Undo :func:`_pack`.
+
+    Raises:
+        CheckpointError: If it was packed by something else.
+    """
+    try:
+        scalars = OrderedDict(
+            (key, HistoryBuffer(value['values'].cpu().numpy(),
+                                value['counts'].cpu().numpy(),
+                                value['max_length']))
+            for key, value in hub['log_scalars'].items())
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise CheckpointError('the message hub of the checkpoint is damaged '
+                              f'({error})') from error
     return dict(hub, log_scalars=scalars)
 
 

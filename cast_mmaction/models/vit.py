@@ -192,7 +192,13 @@ class TubeletEmbedding(nn.Module):
 
 def _angles(length: int, num_waves: int) -> Tensor:
     """Of places 0, 1, ... on waves of periods from 2 pi to 20000 pi,
-    ``(length, num_waves)``."""
+    ``(length, num_waves)``.
+
+    Raises:
+        ValueError: if that is gigabytes, as no model has.
+    """
+    if length * num_waves > 2**27:
+        raise ValueError(f'positions of {length} places and {num_waves} waves')
     wave = torch.arange(num_waves, dtype=torch.float64) / num_waves
     return torch.arange(length, dtype=torch.float64)[:, None] / 10000**wave
 

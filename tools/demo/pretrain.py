@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 import shapes
 from cast_mmaction.atomic_write import atomic_write
-from cast_mmaction.checkpoints import read_checkpoint
+from cast_mmaction.checkpoints import CheckpointError, read_checkpoint
 from cast_mmaction.engine.schedule import WarmupCosineLR
 from mmaction.registry import MODELS
 
@@ -160,6 +160,9 @@ def train(name: str, out: Path, cfg: Config, seed: int, steps: int) -> None:
     first = 0
     if state_file.exists():
         state = read_checkpoint(state_file)
+        if not isinstance(state, dict) or set(state) != {*parts, 'step'}:
+            raise CheckpointError(f'{state_file}: holds no state of this '
+                                  'training; remove it to start anew')
         for key, part in parts.items():
             part.load_state_dict(state[key])
         first = state['step']

@@ -177,7 +177,8 @@ class SafeCheckpointHook(CheckpointHook):
         if runner._resume:
             require_training(checkpoint, name)
         if 'message_hub' in checkpoint:
-            checkpoint['message_hub'] = _unpack(checkpoint['message_hub'])
+            checkpoint['message_hub'] = _unpack(checkpoint['message_hub'],
+                                                name)
         if runner._resume:
             if 'optimizer' not in checkpoint:
                 checkpoint.update(read_state(runner))
@@ -337,7 +338,7 @@ def _pack(hub: dict) -> dict:
         resumed_keys=dict(hub['resumed_keys']))
 
 
-def _unpack(hub: dict) -> dict:
+def _unpack(hub: dict, filename: str) -> dict:
     """Undo :func:`_pack`.
 
     Raises:
@@ -350,7 +351,7 @@ def _unpack(hub: dict) -> dict:
                                 value['max_length']))
             for key, value in hub['log_scalars'].items())
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise CheckpointError('the message hub of the checkpoint is damaged '
+        raise CheckpointError(f'{filename}: its message hub is damaged '
                               f'({error})') from error
     return dict(hub, log_scalars=scalars)
 

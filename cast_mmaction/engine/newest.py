@@ -13,13 +13,14 @@ from typing import List, NamedTuple, Optional
 import torch
 
 from ..checkpoints import CheckpointError
+from ..checkpoints.bounds import check_file
 from .training_state import SUFFIX
 
 POINTER = 'last_checkpoint'
 # What readers raise on damaged bytes.
 DAMAGE = (zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError,
-          OSError, RuntimeError, LookupError, ValueError, TypeError,
-          AssertionError, AttributeError)
+          OSError, MemoryError, RuntimeError, LookupError, ValueError,
+          TypeError, AssertionError, AttributeError)
 
 
 class Search(NamedTuple):
@@ -77,6 +78,7 @@ def _check_file(path: Path) -> dict:
     if not path.is_file():
         raise CheckpointError(f'{path} is not there')
     try:
+        check_file(path)
         with zipfile.ZipFile(path) as file:
             if file.testzip():
                 raise zipfile.BadZipFile(f'the checksum of {file.testzip()} '

@@ -26,6 +26,7 @@ import torch
 import cast_mmaction
 from cast_mmaction.checkpoints import (CheckpointError, load_classifier,
                                        read_checkpoint, read_state_dict)
+from cast_mmaction.engine.newest import check_whole
 from cast_mmaction.evaluation.predictions import load_dump
 from mmaction.apis import init_recognizer
 from mmaction.apis.inferencers import (ActionRecogInferencer,
@@ -105,6 +106,7 @@ def loaders(folder: Path) -> Dict[str, Tuple[Callable[[str], Any], dict]]:
                                           '--annotations', folder / 'no.csv'),
         'folder of transformers': lambda path: in_folder(
             folder / 'hf', path),
+        'check_whole': lambda path: check_whole(Path(path)),
         'demo/pretrain': lambda path: pretraining(folder, path),
     }
     for name, expert in EXPERTS.items():

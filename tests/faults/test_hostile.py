@@ -22,8 +22,9 @@ from tests.faults.loaders import EXPERTS, MARK, MODEL
 LOADERS = ('read_checkpoint', 'read_state_dict', 'from_pretrained',
            'classifier', 'init_recognizer', 'Inferencer', 'Inferencer alone',
            'convert', 'publish', 'load_dump', 'fuse_results',
-           'folder of transformers', 'demo/pretrain', 'pretrained of clip',
-           'pretrained of videomae', 'pretrained of timm',
+           'folder of transformers', 'check_whole', 'demo/pretrain',
+           'pretrained of clip', 'pretrained of videomae',
+           'pretrained of timm',
            'Runner, load_from', 'Runner, resume', 'state beside a checkpoint',
            'FlexibleRunner, load_from', 'FlexibleRunner, resume')
 # What asks for more than tensors by name finds it in none of these files.

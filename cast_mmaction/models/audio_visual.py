@@ -2,7 +2,7 @@
 
 Shapes: B samples, V views of each.
 """
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -24,8 +24,9 @@ class AudioVisualDataPreprocessor(ActionDataPreprocessor):
     """Batches frames and sound and normalises both, on the device.
 
     Inputs are those of `AudioDecode`: ``imgs``, ``audio`` and ``has_audio``;
-    others, such as ``imgs_times`` and ``audio_times``, are stacked.
-    As AST has it, a spectrogram becomes ``(x - mean) / (2 * std)``.
+    others, such as ``imgs_times`` and ``audio_times``, are stacked. ``audio``
+    may also come alone. As AST has it, a spectrogram becomes
+    ``(x - mean) / (2 * std)``.
 
     Args:
         audio_mean (float): Defaults to that of AudioSet.
@@ -46,11 +47,11 @@ class AudioVisualDataPreprocessor(ActionDataPreprocessor):
         self.audio_mean = audio_mean
         self.audio_std = audio_std
 
-    def preprocess(
-            self,
-            inputs: Dict[str, List[Tensor]],
-            data_samples: SampleList,
-            training: bool = False) -> Tuple[Dict[str, Tensor], SampleList]:
+    def preprocess(self,
+                   inputs: Dict[str, List[Tensor]],
+                   data_samples: SampleList,
+                   training: bool = False
+                   ) -> Tuple[Union[Tensor, Dict[str, Tensor]], SampleList]:
         """Stack, normalise and, in training, mix.
 
         Args:
@@ -60,8 +61,11 @@ class AudioVisualDataPreprocessor(ActionDataPreprocessor):
 
         Returns:
             tuple: ``imgs`` (B, V, 3, F, H, W), ``audio`` (B, V, 1, frames,
-            bins), ``has_audio`` (B, V) bool; and the samples.
+            bins), ``has_audio`` (B, V) bool; and the samples. Of ``audio``
+            alone just that tensor, for a recognizer of one input.
         """
+        if isinstance(inputs, dict) and inputs.keys() == {'audio'}:
+            return self._normalise(inputs['audio']), data_samples
         wanted = {'imgs', 'audio', 'has_audio'}
         if not isinstance(inputs, dict) or wanted - inputs.keys():
             raise ValueError(
@@ -69,9 +73,8 @@ class AudioVisualDataPreprocessor(ActionDataPreprocessor):
                 'into the pipeline, and at its end collect_keys='
                 "('imgs', 'audio', 'has_audio')")
         imgs, data_samples = super().preprocess(inputs['imgs'], data_samples)
+        audio = self._normalise(inputs['audio'])
         has_audio = torch.stack(inputs['has_audio'])
-        audio = torch.stack(inputs['audio']).to(imgs.dtype)
-        audio = (audio - self.audio_mean) / (2 * self.audio_std)
         if training and self.blending is not None:
             imgs, audio, data_samples = self.blending(imgs, audio, has_audio,
                                                       data_samples)
@@ -82,6 +85,10 @@ class AudioVisualDataPreprocessor(ActionDataPreprocessor):
         return dict(
             imgs=imgs, audio=audio, has_audio=has_audio,
             **others), data_samples
+
+    def _normalise(self, audio: List[Tensor]) -> Tensor:
+        return ((torch.stack(audio) - self.audio_mean) /
+                (2 * self.audio_std))
 
 
 @MODELS.register_module()

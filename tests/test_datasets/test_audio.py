@@ -286,7 +286,8 @@ def test_unreadable_video_has_no_sound_either(tmp_path):
 def test_epic_kitchens_with_sound_of_untrimmed_videos(tmp_path):
     folder = tmp_path / 'P01/videos'
     folder.mkdir(parents=True)
-    path = write_sounding(folder / 'P01_01.MP4', SWEEP, RATE, 'mono', seconds=4)
+    path = write_sounding(
+        folder / 'P01_01.MP4', SWEEP, RATE, 'mono', seconds=4)
     (tmp_path / 'val.csv').write_text(
         'narration_id,participant_id,video_id,start_timestamp,stop_timestamp,'
         'start_frame,stop_frame,verb_class,noun_class\n'

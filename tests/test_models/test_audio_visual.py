@@ -57,6 +57,15 @@ def test_frames_alone_are_refused():
         preprocessor()(data)
 
 
+def test_sound_alone():
+    batch = batch_of(views=2)
+    batch['inputs'] = dict(audio=batch['inputs']['audio'])
+    audio = preprocessor()(batch)['inputs']
+    assert audio.shape == (4, 2, 1, 50, 20)
+    assert audio[3, 0, 0, 0, 0].item() == pytest.approx(
+        (3 - AUDIOSET_MEAN) / (2 * AUDIOSET_STD))
+
+
 def mixed(blending, seed=2, **options):
     torch.manual_seed(seed)
     np.random.seed(seed)

@@ -59,9 +59,10 @@ def steps(frames: int) -> List[Dict[str, Any]]:
 
 def reading(args: argparse.Namespace, path: str) -> None:
     """A training clip without sound and with two lengths of it."""
-    for title, last in (('reading a training clip: opened and decoded',
-                         'VideoDecode'),
-                        ('a training clip, whole pipeline', 'PackActionInputs')):
+    for title, last in ((
+            'reading a training clip: opened and decoded', 'VideoDecode'),
+                        ('a training clip, whole pipeline',
+                         'PackActionInputs')):
         ways = {}
         for name, frames in (('frames alone', 0),
                              ('with 4 s of sound (400 frames)', 400),

@@ -1,11 +1,12 @@
-"""Pre-train one of the two experts of the demo.
+"""Pre-train one of the experts of the demo.
 
     python tools/demo/pretrain.py spatial work_dirs/demo/spatial.pth
     python tools/demo/pretrain.py temporal work_dirs/demo/temporal.pth
+    python tools/demo/pretrain.py audio work_dirs/demo/audio.pth
 
 The spatial expert learns to name single shapes and walls on stills, the
-temporal one in which of twelve ways a random blob moves: neither sees a clip
-of the verb-noun set. Beside the label of the whole, every token is asked what is
+temporal one in which of twelve ways a random blob moves, the audio one which
+of four sounds is heard: none sees or hears a clip of the verb-noun set. Beside the label of the whole, every token is asked what is
 there, or whether there is nothing; without it, the temporal expert stays at
 chance for very long.
 
@@ -23,6 +24,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 import shapes
+import sounds
 from cast_mmaction.atomic_write import atomic_write
 from cast_mmaction.checkpoints import CheckpointError, read_checkpoint
 from cast_mmaction.engine.schedule import WarmupCosineLR
@@ -43,20 +45,29 @@ class Task(NamedTuple):
         names: The classes.
         batch: Clips a step.
         steps: Length of the training.
-        options: Changes to the expert's config.
+        config: Where the expert's config is.
+        options: Changes to it.
     """
     stream: int
     draw: Callable
     names: Tuple[str, ...]
     batch: int
     steps: int
+    config: str = 'configs/cast_demo.py'
     options: Dict = {}
 
 
 TASKS = dict(
-    spatial=Task(3, shapes.draw_still, shapes.STILLS, 64, 700,
-                 dict(num_frames=1, frame_stride=1)),
-    temporal=Task(4, shapes.draw_motion, shapes.ALL_MOTIONS, 32, 700))
+    spatial=Task(
+        3,
+        shapes.draw_still,
+        shapes.STILLS,
+        64,
+        700,
+        options=dict(num_frames=1, frame_stride=1)),
+    temporal=Task(4, shapes.draw_motion, shapes.ALL_MOTIONS, 32, 700),
+    audio=Task(5, sounds.draw_sound, sounds.SOUNDS, 64, 300,
+               'configs/demo/ca2st_demo.py'))
 
 
 class Pretraining(nn.Module):
@@ -93,7 +104,7 @@ class Pretraining(nn.Module):
         for block in self.expert.blocks:
             x = block(x)
         scores = self.fc_clip(self.expert.read_out(x))
-        patches = x[:, :, int(self.expert.has_class_token):]
+        patches = x[:, :, self.expert.spec.num_prefix_tokens:]
         token_scores = self.fc_token(self.expert.norm(patches))
         loss = F.cross_entropy(scores, labels)
         loss = loss + self._token_loss(token_scores, labels, masks)
@@ -107,14 +118,33 @@ class Pretraining(nn.Module):
                     masks: Tensor) -> Tensor:
         """Tokens that show something count as much as those that do not; the
         few that show a little of it are left out."""
-        window = self.expert.embedding.patch_embed.projection.kernel_size
-        share = F.avg_pool3d(masks[:, None].float(), window)
-        share = share[:, 0].flatten(2)  # (B, T, N)
+        share = self._shares(masks.float())
         targets = torch.where(share > 0.25, labels[:, None, None],
                               self.nothing)
         losses = F.cross_entropy(
             scores.movedim(-1, 1), targets, reduction='none')
         return losses[share > 0.25].mean() + losses[share < 0.02].mean()
+
+
+    def _shares(self, masks: Tensor) -> Tensor:
+        """``(B, F, H, W)`` to the share of every token, ``(B, T, N)``."""
+        window = self.expert.embedding.patch_embed.projection.kernel_size
+        return F.avg_pool3d(masks[:, None], window)[:, 0].flatten(2)
+
+
+class AudioPretraining(Pretraining):
+    """The same for spectrograms ``(B, 1, frames, bins)``; masks tell when a
+    label is to be heard, ``(B, frames)``."""
+
+    def _normalise(self, spectrograms: Tensor) -> Tensor:
+        data = dict(
+            inputs=dict(audio=list(spectrograms[:, None])), data_samples=None)
+        return self.preprocessor(data)['inputs'].flatten(0, 1)
+
+    def _shares(self, masks: Tensor) -> Tensor:
+        bands, columns = self.expert.spec.grid
+        shares = F.adaptive_avg_pool1d(masks, columns)
+        return shares.repeat(1, bands)[:, None]  # a band after the other
 
 
 def see_change(weight: Tensor) -> None:
@@ -132,7 +162,9 @@ def draw_batch(task: Task, seed: int,
     clips, labels, masks = zip(*(task.draw(
         np.random.default_rng([seed, task.stream, step, i]))
                                  for i in range(task.batch)))
-    clips = torch.from_numpy(np.stack(clips)).permute(0, 4, 1, 2, 3)
+    clips = torch.from_numpy(np.stack(clips))
+    if clips.dim() == 5:  # frames, as they are shown
+        clips = clips.permute(0, 4, 1, 2, 3)
     return clips, torch.tensor(labels), torch.from_numpy(np.stack(masks))
 
 
@@ -149,8 +181,11 @@ def train(name: str, out: Path, cfg: Config, seed: int, steps: int) -> None:
     """
     task = TASKS[name]
     torch.manual_seed(seed)
-    model = Pretraining(task, cfg.model.backbone[name],
-                        cfg.model.data_preprocessor)
+    backbone = cfg.model.backbone
+    kind = AudioPretraining if name == 'audio' else Pretraining
+    model = kind(task,
+                 backbone.get('experts', backbone)[name],
+                 cfg.model.data_preprocessor)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=LEARNING_RATE, weight_decay=0.05)
     schedule = WarmupCosineLR(
@@ -194,7 +229,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('expert', choices=TASKS)
     parser.add_argument('out', type=Path, help='the file to write')
-    parser.add_argument('--config', default='configs/cast_demo.py')
+    parser.add_argument(
+        '--config', help='of a model that uses the expert; default the demo')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--steps', type=int)
     args = parser.parse_args()
@@ -202,8 +238,9 @@ def main() -> None:
         print(f'{args.expert} expert: {args.out} is there already')
         return
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    train(args.expert, args.out, Config.fromfile(args.config), args.seed,
-          args.steps or TASKS[args.expert].steps)
+    task = TASKS[args.expert]
+    train(args.expert, args.out, Config.fromfile(args.config or task.config),
+          args.seed, args.steps or task.steps)
 
 
 if __name__ == '__main__':

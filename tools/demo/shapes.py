@@ -94,12 +94,26 @@ def draw_clip(rng: np.random.Generator) -> Tuple[np.ndarray, int, int]:
     Returns:
         The clip, the verb's and the noun's class.
     """
+    return draw_scene(rng)[:3]
+
+
+def draw_scene(
+    rng: np.random.Generator
+) -> Tuple[np.ndarray, int, int, np.ndarray]:
+    """A scene of the verb-noun set, and when something moves in it.
+
+    Returns:
+        The clip, the verb's and the noun's class, and the frames in which the
+        shape moves, ``(frames, )`` bool.
+    """
     nouns = rng.permutation(len(NOUNS))[:OBJECTS]
     motion = rng.choice(MOTIONS[rng.integers(len(MOTIONS))])
     wall = int(rng.integers(len(SIDES)))
     things = [_thing(rng, int(noun)) for noun in nouns]
-    clip = _film(rng, things, _path(rng, motion), wall)[0]
-    return clip, verb_of(motion, int(nouns[0]), wall), int(nouns[0])
+    path = _path(rng, motion)
+    clip = _film(rng, things, path, wall)[0]
+    noun = int(nouns[0])
+    return clip, verb_of(motion, noun, wall), noun, path.moving
 
 
 def draw_still(

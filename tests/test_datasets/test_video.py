@@ -6,6 +6,7 @@ import socket
 import struct
 import zlib
 
+import av
 import cv2
 import decord
 import numpy as np
@@ -192,6 +193,27 @@ def test_unknown_codec_is_named(tmp_path, decoder):
     reason = dict(pyav='has an unknown codec', decord='decord cannot')[decoder]
     with pytest.raises(UnreadableVideo, match=f'strange.mkv: {reason}'):
         READERS[decoder](str(path))
+
+
+def test_a_damaged_frame_is_not_taken_for_a_good_one(tmp_path):
+    """FFmpeg makes one up from its neighbours, and says that it did."""
+    path = tmp_path / 'damaged.mp4'
+    write_video(path, 'libx264', 'yuv420p', {'bf': '0', 'g': '12', 'qp': '10'})
+    with av.open(str(path)) as container:
+        packets = [x for x in container.demux(video=0) if x.size]
+    data, packet = bytearray(path.read_bytes()), packets[6]
+    start, size = packet.pos, packet.size
+    data[start + size // 2:start + size] = bytes(size - size // 2)
+    path.write_bytes(data)
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    made_up = [x for x, frame in enumerate(frames) if frame.is_corrupt]
+    assert made_up and len(frames) == 12
+    for index in made_up:
+        with pytest.raises(UnreadableVideo, match=f'frame {index} of 12 cann'):
+            PyAVReader(str(path)).read([index])
+    good = min(made_up) - 1
+    assert len(PyAVReader(str(path)).read([good])) == 1
 
 
 def test_a_size_beyond_all_sizes(made, monkeypatch):

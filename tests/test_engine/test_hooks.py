@@ -1,7 +1,26 @@
+import random
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 
+from cast_mmaction.engine import StepSeedHook, hooks
 from tests.toy import start
+
+
+def test_every_step_of_every_process_draws_for_itself(monkeypatch):
+
+    def draws(seed, rank, iteration):
+        monkeypatch.setattr(hooks, 'get_rank', lambda: rank)
+        StepSeedHook().before_train_iter(
+            SimpleNamespace(seed=seed, iter=iteration), 0)
+        return random.random(), np.random.rand(), torch.rand(1).item()
+
+    base = draws(0, 0, 0)
+    assert draws(0, 0, 0) == base
+    for other in (draws(1, 0, 0), draws(0, 1, 0), draws(0, 0, 1)):
+        assert all(x != y for x, y in zip(base, other))
 
 
 def test_a_checkpoint_of_another_model(tmp_path):

@@ -65,7 +65,10 @@ def multiply_adds(backbone, frames, img_size=224):
 
 
 def step(model, frames, img_size=32, lr=1.):
-    """One training step; names of the tensors that moved."""
+    """One training step; names of the tensors that moved.
+
+    Without weight decay, which would move what gets no gradient.
+    """
     samples = [ActionDataSample().set_gt_label(i) for i in range(2)]
     if type(model.cls_head).__name__ == 'VerbNounHead':
         for i, sample in enumerate(samples):
@@ -75,7 +78,7 @@ def step(model, frames, img_size=32, lr=1.):
     before = {k: v.clone() for k, v in model.state_dict().items()}
     optimizer = OptimWrapper(
         torch.optim.SGD([p for p in model.parameters() if p.requires_grad],
-                        lr=lr, weight_decay=.01))
+                        lr=lr))
     model.train()
     log = model.train_step(
         dict(inputs=[clip, clip.flip(-1)], data_samples=samples), optimizer)

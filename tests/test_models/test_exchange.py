@@ -4,6 +4,7 @@ from mmaction.registry import MODELS
 from torch import nn
 
 import cast_mmaction  # noqa: F401
+from cast_mmaction.models.attention import CrossAttention
 from cast_mmaction.models.exchange import Resample
 from cast_mmaction.models.expert import TokenSpec
 from tests.test_models.test_cast import tiny
@@ -29,6 +30,14 @@ def build(cfg, spatial=SPATIAL, temporal=TEMPORAL, noise=.2, **kwargs):
         for parameter in exchange.parameters():
             nn.init.normal_(parameter, std=noise)
     return exchange
+
+
+@pytest.mark.parametrize('direction', ['t2s_window', 's2t_window'])
+def test_unknown_window_is_named(direction):
+    with pytest.raises(ValueError, match="unknown window 'colour'; use one"):
+        build(dict(type='BCAST', **{direction: 'colour'}))
+    with pytest.raises(ValueError, match="unknown window 'colour'; use one"):
+        CrossAttention(16, 2, 'colour')
 
 
 def tokens(spec, batch=2):

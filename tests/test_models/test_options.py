@@ -1,11 +1,14 @@
 """Options for speed and memory change no result."""
 import copy
 import shutil
+import socket
 
 import pytest
 import torch
+import torch.distributed as dist
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
+from mmengine.model import MMDistributedDataParallel
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -44,6 +47,40 @@ def gradients(model, clip, seed=1):
 
 
 CLIP = torch.randn(2, 3, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+RUNNING = [
+    dict(with_cp=True),
+    dict(compile=dict(backend='aot_eager')),
+    dict(with_cp=True, compile=dict(backend='aot_eager')),
+]
+
+
+def ddp_gradients(rank, port, folder):
+    """In one of two processes: gradients from this one's clip."""
+    dist.init_process_group(
+        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2)
+    torch.set_num_threads(1)
+    for number, options in enumerate(RUNNING):
+        model = MMDistributedDataParallel(backbone(2, **options))
+        _, found = gradients(model, CLIP[rank:rank + 1])
+        torch.save(found, folder / f'{number}-{rank}.pth')
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_recomputing_and_compiling_in_two_processes(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    torch.multiprocessing.spawn(ddp_gradients, (port, tmp_path), nprocs=2)
+    _, expected = gradients(backbone(2), CLIP)
+    for number in range(len(RUNNING)):
+        for rank in range(2):
+            found = torch.load(
+                tmp_path / f'{number}-{rank}.pth', weights_only=True)
+            torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.slow

@@ -143,10 +143,11 @@ def _decode(container, stream, start: float, stop: float) -> Iterator[Run]:
         stream.thread_count = 1
     unit = float(stream.time_base)
     container.seek(int(max(start - RUN_UP, 0) / unit), stream=stream)
-    fifo, begin, after = None, 0., 0.
+    fifo, begin, after = None, start, start
     kind = None
     for frame in container.decode(stream):
-        time = frame.pts * unit
+        # A frame without a stamp follows the one before.
+        time = after if frame.pts is None else frame.pts * unit
         if time >= stop:
             break
         end = time + frame.samples / frame.sample_rate

@@ -61,7 +61,12 @@ def test_files_of_this_package(tmp_path):
     assert_loaded(videomae, trained.backbone.state_dict())
 
 
-def test_open_clip_tags(monkeypatch):
+@pytest.mark.parametrize('dims, img_size, patch_size, name', [
+    (768, 32, 16, 'ViT-B-16'),
+    (1024, 224, 14, 'ViT-L-14'),
+    (1024, 336, 14, 'ViT-L-14-336'),
+])
+def test_open_clip_tags(monkeypatch, dims, img_size, patch_size, name):
     """open_clip fetches the weights; here it has none to fetch."""
     model = clip_model()
     asked = {}
@@ -72,9 +77,10 @@ def test_open_clip_tags(monkeypatch):
 
     monkeypatch.setattr(open_clip, 'create_model', create_model)
     clip = expert('CLIPExpert', 'openai')
-    clip.embed_dims = 768
+    clip.embed_dims, clip.img_size, clip.patch_size = (
+        dims, img_size, patch_size)
     clip.init_weights()
-    assert asked['name'] == 'ViT-B-16' and asked['force_quick_gelu']
+    assert asked['name'] == name and asked['force_quick_gelu']
     assert_loaded(clip, convert(model.state_dict(), 'clip'))
 
 

@@ -1,8 +1,10 @@
 """Every config of the peers, at a size that trains in a moment."""
+import math
 import re
 
 import pytest
-from mmaction.registry import MODELS, TRANSFORMS
+import torch
+from mmaction.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from mmcv.transforms import Compose
 
 from tests.test_configs.recipes import load, recipes
@@ -96,6 +98,26 @@ def test_the_stated_views_are_tested(path):
                                 if int(crops) == 3 else 'CenterCrop')
     assert pipeline[3].size == pipeline[4].crop_size == int(side)
     assert backbone_of(cfg).get('img_size', 224) == int(side)
+
+
+def test_the_warm_up_of_aim_lies_on_a_cosine_of_epochs():
+    path, = (x for x in CONFIGS if 'aim-base' in x.stem
+             and '-8x16x1-' in x.stem)
+    length, optimizer = 10, torch.optim.SGD([torch.zeros(1)], lr=1.)
+    warm_up, cosine = load(path).param_scheduler
+    assert warm_up.pop('convert_to_iter_based')
+    warm_up = PARAM_SCHEDULERS.get(warm_up.pop('type')).build_iter_from_epoch(
+        optimizer, epoch_length=length, **warm_up)
+    cosine = PARAM_SCHEDULERS.build(
+        cosine, default_args=dict(optimizer=optimizer))
+    for epoch in range(30):
+        for i in range(length):
+            share = min((epoch * length + i) / (2.5 * length - 1), 1)
+            assert optimizer.param_groups[0]['lr'] == pytest.approx(
+                (.1 + .9 * share) * (1 + math.cos(math.pi * epoch / 30)) / 2)
+            optimizer.step()
+            warm_up.step()
+        cosine.step()
 
 
 def _pipelines():

@@ -177,6 +177,13 @@ class PyAVReader:
                     f'frame {index} of {len(self)} cannot be decoded')
         return [frames[pts] for pts in wanted]
 
+    def times(self) -> np.ndarray:
+        """When each frame appears, seconds after the first; closes the file.
+        """
+        self._container.close()
+        pts = np.array(self._pts, np.float64)
+        return (pts - pts[0]) * float(self._stream.time_base)
+
     def _seconds(self, pts: int) -> float:
         return float((pts - (self._stream.start_time or 0)) *
                      self._stream.time_base)
@@ -289,6 +296,7 @@ class DecordReader:
             raise UnreadableVideo(
                 path, 'starts with frames that are not shown, which decord '
                 "counts: read it with decoder='pyav'")
+        self._check_numbers(shown[:, 0] - shown[0, 0])
         self.fps = float(self._reader.get_avg_fps())
         self._first, last = 0, len(shown)
         if start is not None:
@@ -310,6 +318,17 @@ class DecordReader:
             raise UnreadableVideo(self.path,
                                   self._explain(error)) from error
         return list(frames)
+
+    def _check_numbers(self, times: np.ndarray) -> None:
+        """The frames must be those of PyAV: decord also counts frames that a
+        container hides, and fields."""
+        expected = PyAVReader(self.path).times()
+        if len(times) != len(expected) or np.abs(
+                times - expected).max() > 0.5 / self._reader.get_avg_fps():
+            raise UnreadableVideo(
+                self.path, f'decord numbers its frames in another way '
+                f'({len(times)} instead of {len(expected)}): read it with '
+                "decoder='pyav'")
 
     @staticmethod
     def _explain(error: Exception) -> str:

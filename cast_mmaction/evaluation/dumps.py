@@ -17,10 +17,11 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 import torch
 from mmaction.registry import METRICS
+from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 from mmengine.logging import MMLogger
 
-from ..atomic_write import atomic_write
+from ..atomic_write import atomic_write, check_writable
 from ..checkpoints.bounds import (Call, check_archive, check_content,
                                   check_pickle)
 from ..checkpoints.torchscript import DTYPES, rebuild_tensor
@@ -41,7 +42,15 @@ class DumpPlainResults(DumpResults):
     Args:
         out_file_path (str): The ``.pkl`` to write.
         kwargs: Those of :class:`mmengine.evaluator.DumpResults`.
+
+    Raises:
+        OSError: If it cannot be written, before the test.
     """
+
+    def __init__(self, out_file_path: str, **kwargs) -> None:
+        super().__init__(out_file_path, **kwargs)
+        if is_main_process():
+            check_writable(out_file_path)
 
     def compute_metrics(self, results: list) -> dict:
         """Write both files; adds no figure."""

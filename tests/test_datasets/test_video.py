@@ -316,3 +316,13 @@ def test_unknown_decoder():
 def test_error_crosses_processes():
     error = pickle.loads(pickle.dumps(UnreadableVideo('a.mp4', 'is empty')))
     assert str(error) == 'a.mp4: is empty'
+
+
+@pytest.mark.parametrize('times', [np.arange(55) / 25, np.arange(56) / 24])
+def test_decord_numbers_frames_as_pyav_or_refuses(odd, monkeypatch, times):
+    """One frame is hidden by the container, or shown at another time."""
+    path = str(odd / 'gray.mp4')
+    READERS['decord'](path)
+    monkeypatch.setattr(PyAVReader, 'times', lambda self: times)
+    with pytest.raises(UnreadableVideo, match="gray.mp4.*decoder='pyav'"):
+        READERS['decord'](path)

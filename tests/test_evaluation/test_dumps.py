@@ -166,3 +166,9 @@ def test_other_content(tmp_path, content):
     mmengine.dump(content, str(tmp_path / 'dump.pkl'))
     with pytest.raises(ValueError, match='dump.pkl: .*no list of samples'):
         read_samples(str(tmp_path / 'dump.pkl'))
+
+
+def test_a_dump_that_could_not_be_written_is_refused_at_once(tmp_path):
+    (tmp_path / 'file').write_text('x')
+    with pytest.raises(OSError, match='file'):
+        DumpPlainResults(str(tmp_path / 'file/out.pkl'))

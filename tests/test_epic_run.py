@@ -27,6 +27,7 @@ def small_config(folder, train, val):
             num_frames=FRAMES,
             pretrained=None)
     cfg.model.cls_head.in_channels = 48
+    cfg.default_hooks.strict_load.allow_random_experts = True
     cfg.optim_wrapper.update(accumulative_counts=1)
     cfg.optim_wrapper.optimizer.lr = 3e-2
     cfg.train_cfg.update(max_epochs=4, val_interval=4)

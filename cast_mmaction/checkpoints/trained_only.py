@@ -10,8 +10,9 @@ weights through every format and every way of loading.
 import copy
 import hashlib
 import json
+import logging
 from contextlib import contextmanager
-from typing import Dict, Iterator, Optional
+from typing import Dict, Iterator, List, Optional
 
 import torch
 from mmengine.logging import MMLogger
@@ -27,11 +28,20 @@ def mark_frozen(expert: nn.Module) -> None:
     if not is_frozen(expert):
         expert.register_load_state_dict_pre_hook(_fill)
         expert.verified_sha256 = None  # see `_verify`
+        expert.is_random = True  # until weights are loaded
 
 
 def is_frozen(module: nn.Module) -> bool:
     """Whether a module is an expert that :func:`mark_frozen` has seen."""
     return hasattr(module, 'verified_sha256')
+
+
+def random_experts(model: nn.Module) -> List[str]:
+    """Names of the frozen experts that nothing was loaded into."""
+    return [
+        name for name, module in model.named_modules()
+        if is_frozen(module) and module.is_random
+    ]
 
 
 def verify_experts(model: nn.Module) -> None:
@@ -112,7 +122,13 @@ def _frozen(expert: nn.Module, state_dict: StateDict,
 def _pretrained(expert: nn.Module) -> Dict[str, Tensor]:
     """What is frozen as ``pretrained`` has it, in float32."""
     twin = copy.deepcopy(expert).float()
-    twin.init_weights()
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # that of the expert is in the log
+    try:
+        twin.init_weights()
+    finally:
+        logger.setLevel(level)
     return frozen_tensors(twin)
 
 
@@ -141,6 +157,8 @@ def _fill(expert: nn.Module, state_dict: StateDict, prefix: str,
           *_) -> None:
     expert.verified_sha256 = None  # what is loaded may be other weights
     if prefix + KEY not in state_dict:
+        if all(prefix + name in state_dict for name in frozen_tensors(expert)):
+            expert.is_random = False
         return
     identity = _identity(state_dict.pop(prefix + KEY), prefix)
     wanted = identity['sha256']
@@ -155,6 +173,7 @@ def _fill(expert: nn.Module, state_dict: StateDict, prefix: str,
                 f'{wanted[:12]}...), and pretrained={expert.pretrained!r} '
                 'holds other weights. Set `pretrained` to a file with the '
                 'former, or use a full checkpoint')
+    expert.is_random = False
     for name, value in frozen_tensors(expert).items():
         state_dict.setdefault(prefix + name, value)
 

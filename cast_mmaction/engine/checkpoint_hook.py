@@ -121,13 +121,19 @@ class SafeCheckpointHook(CheckpointHook):
         self._best = {}
         if runner.iter > 0:
             info = runner.message_hub.runtime_info
-            self._best = self._read_best(runner, info.get('best', {}))
-            if info.get('last_ckpt'):  # the folder may have been moved
-                self.last_ckpt = os.path.join(
-                    self.out_dir, os.path.basename(info['last_ckpt']))
+            # All processes go by what the first one sees.
+            found = [self._read_best(runner, info.get('best', {})),
+                     self._path_of_last(info)]
+            broadcast_object_list(found)
+            self._best, self.last_ckpt = found
             self._tidy(info.get('outdated_ckpts', []))
         if self.trainable_only and is_main_process():
             verify_experts(runner.model)
+
+    def _path_of_last(self, info: dict) -> Optional[str]:
+        """The last checkpoint of an epoch if it is in this folder."""
+        path = Path(self.out_dir, Path(info.get('last_ckpt', 'none')).name)
+        return str(path) if path.is_file() else None
 
     def _read_best(self, runner, stored: dict) -> dict:
         """The record of the best, or what the checkpoint knows of it."""

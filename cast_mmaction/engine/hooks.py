@@ -9,7 +9,7 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
-from ..checkpoints import complete
+from ..checkpoints import complete, random_experts
 from ..checkpoints.reading import as_state_dict
 
 
@@ -35,7 +35,8 @@ class StepSeedHook(Hook):
 
 @HOOKS.register_module()
 class StrictLoadHook(Hook):
-    """Refuses a checkpoint that does not fit the model.
+    """Refuses a checkpoint that does not fit the model, and the training of
+    adapters for random experts.
 
     MMEngine's runner warns and goes on with what fits.
 
@@ -43,13 +44,27 @@ class StrictLoadHook(Hook):
         allowed (sequence[str]): Prefixes of keys that may be missing,
             superfluous or of another shape, such as ``cls_head.`` when a
             model is trained further on other classes. Defaults to ().
+        allow_random_experts (bool): Train also if nothing was loaded into a
+            frozen expert, as trials of a program do. Defaults to False.
 
     Raises:
-        ValueError: Names the keys that do not fit.
+        ValueError: Names the keys that do not fit, or the experts.
     """
 
-    def __init__(self, allowed: Sequence[str] = ()) -> None:
+    def __init__(self,
+                 allowed: Sequence[str] = (),
+                 allow_random_experts: bool = False) -> None:
         self.allowed = tuple(allowed)
+        self.allow_random_experts = allow_random_experts
+
+    def before_train(self, runner) -> None:
+        """Look at the frozen experts, after all has been loaded."""
+        names = random_experts(runner.model)
+        if names and not self.allow_random_experts:
+            raise ValueError(
+                f'{", ".join(names)}: frozen, and of random weights. Name '
+                'weights (pretrained), load a checkpoint (load_from), or set '
+                'default_hooks.strict_load.allow_random_experts=True')
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Compare the checkpoint with the model."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..checkpoints import (CheckpointError, load_strictly,
                            read_pretrained)
 from ..checkpoints.positions import fit_spectrogram
-from .expert import Expert, TokenSpec
+from .expert import Expert, TokenSpec, weights_of
 from .vit import Block, check_arch
 
 
@@ -112,7 +112,7 @@ class ASTExpert(Expert):
         self.num_mel_bins = num_mel_bins
         self.patch_size = patch_size
         self.stride = stride
-        self.pretrained = pretrained
+        self.pretrained = weights_of(pretrained, init_cfg)
         self.embedding = SpectrogramEmbedding(self.embed_dims, patch_size,
                                               stride, spec.num_patches)
         # The authors' norms have 1e-6, Hugging Face's 1e-12: no difference.

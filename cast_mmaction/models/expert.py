@@ -1,5 +1,5 @@
 """What every expert offers; the shape legend is in ``attention.py``."""
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -135,6 +135,28 @@ class Expert(Running, BaseModule):
     def layer_groups(self) -> List[List[nn.Module]]:
         """Embedding, then block by block: for layer-wise learning rates."""
         return [[self.embedding]] + [[block] for block in self.blocks]
+
+
+def weights_of(pretrained: Union[str, bool, None],
+               init_cfg: Optional[dict]) -> Union[str, bool, None]:
+    """What an expert loads: its ``pretrained``, or the host's way to say it,
+    ``init_cfg=dict(type='Pretrained', checkpoint=...)``.
+
+    Raises:
+        ValueError: if ``init_cfg`` says something else, or both are given.
+    """
+    if init_cfg is None:
+        return pretrained
+    if not isinstance(init_cfg, dict) or init_cfg.get(
+            'type') != 'Pretrained' or set(init_cfg) != {'type', 'checkpoint'}:
+        raise ValueError(
+            f'init_cfg={init_cfg}: an expert starts at random or from '
+            "dict(type='Pretrained', checkpoint=...); prefixes of names are "
+            'found without being told')
+    if pretrained:
+        raise ValueError(f'pretrained={pretrained!r} and init_cfg={init_cfg} '
+                         'both name weights: leave one out')
+    return init_cfg['checkpoint']
 
 
 def build_expert(cfg: dict) -> Expert:

@@ -22,7 +22,7 @@ from ..checkpoints.loading import load_strictly, read_pretrained
 from ..checkpoints.rename import StateDict
 from .adapters import init_linear
 from .attention import GRID_WINDOWS, GridWindow, SelfAttention, Window
-from .expert import Expert, TokenSpec, grid_of, num_steps
+from .expert import Expert, TokenSpec, grid_of, num_steps, weights_of
 from .running import DropSamples
 from .vit import Block, PatchEmbed, check_arch
 
@@ -202,7 +202,7 @@ class SpaceTimeViT(Expert):
         self.scheme = scheme
         self.patch_size = patch_size
         self.frame_stride = frame_stride
-        self.pretrained = pretrained
+        self.pretrained = weights_of(pretrained, init_cfg)
         self.embedding = SpaceTimeEmbedding(
             dims, patch_size, spec.num_patches,
             None if scheme == 'space' else steps)

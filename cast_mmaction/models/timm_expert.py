@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..checkpoints import load_strictly, read_state_dict
 from ..checkpoints.hugging_face_files import is_repository, read_repository
-from .expert import Expert, TokenSpec, num_steps
+from .expert import Expert, TokenSpec, num_steps, weights_of
 
 # timm's files of plain vision transformers.
 FAMILIES = dict(vision_transformer=vision_transformer, eva=eva)
@@ -113,7 +113,7 @@ class TimmExpert(Expert):
             num_prefix_tokens=model.num_prefix_tokens)
         super().__init__(spec, num_frames, img_size, init_cfg)
         self.frame_stride = frame_stride
-        self.pretrained = pretrained
+        self.pretrained = weights_of(pretrained, init_cfg)
         # Pooled first: the class token, or where timm has a norm for that.
         self.norm_last = (
             model.global_pool == 'token'
@@ -154,9 +154,12 @@ class TimmExpert(Expert):
         model = self._create(pretrained=self.pretrained is True)
         if self.pretrained is not True:
             _load_file(model, self.pretrained)
-        own = (self.embedding, self.blocks, self.norm)
-        for module, loaded in zip(own, _take_apart(model, self.grid)):
-            module.load_state_dict(loaded.state_dict())
+        parts = zip(('embedding', 'blocks', 'norm'),
+                    _take_apart(model, self.grid))
+        self.load_state_dict({
+            f'{name}.{key}': value
+            for name, part in parts for key, value in part.state_dict().items()
+        })
         source = 'timm' if self.pretrained is True else self.pretrained
         MMLogger.get_current_instance().info(
             f'TimmExpert: loaded {self.model_name} from {source}')

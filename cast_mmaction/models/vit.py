@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 
 from ..checkpoints import KINDS, load_pretrained
 from .attention import SelfAttention, Window
-from .expert import Expert, TokenSpec, grid_of, num_steps
+from .expert import Expert, TokenSpec, grid_of, num_steps, weights_of
 from .running import DropSamples
 
 ARCHS = {
@@ -284,7 +284,7 @@ class VisionTransformer(Expert):
             num_prefix_tokens=int(self.has_class_token))
         super().__init__(spec, num_frames, img_size, init_cfg)
         self.patch_size = patch_size
-        self.pretrained = pretrained
+        self.pretrained = weights_of(pretrained, init_cfg)
         depth = arch['num_layers']
         rotary = self.make_rotary()
         self.blocks = nn.ModuleList(

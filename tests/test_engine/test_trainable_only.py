@@ -184,3 +184,45 @@ def memory(field):
     """A figure of this process's memory, bytes."""
     status = Path('/proc/self/status').read_text()
     return 1024 * int(re.search(rf'{field}:\s+(\d+) kB', status)[1])
+
+
+def test_random_experts_are_refused(train):
+    train.expert.unlink()
+    with pytest.raises(ValueError, match='backbone.expert: frozen.*random.*'
+                       'allow_random_experts'):
+        train('run', **{'model.pretrained': None})
+    train('run', **{
+        'model.pretrained': None,
+        'default_hooks.strict_load.allow_random_experts': True
+    })
+
+
+def test_a_checkpoint_fills_random_experts(train, tmp_path):
+    """A full one; it may also be tested without any word."""
+    train('run', **{'default_hooks.checkpoint.trainable_only': False})
+    changes = {
+        'model.pretrained': None,
+        'load_from': str(tmp_path / 'run/epoch_3.pth')
+    }
+    train('more', **changes)
+
+
+def test_the_hosts_way_to_name_weights(train, tmp_path):
+    train('run', **ONLY)
+    host = dict(type='Pretrained', checkpoint=str(train.expert))
+    expert = MODELS.build(dict(EXPERT, init_cfg=host))
+    expert.init_weights()
+    assert_same(expert.state_dict(),
+                torch.load(train.expert, weights_only=True))
+    for wrong in (dict(type='TruncNormal', layer='Linear'), [host],
+                  dict(host, prefix='backbone.')):
+        with pytest.raises(ValueError, match='init_cfg.*Pretrained'):
+            MODELS.build(dict(EXPERT, init_cfg=wrong))
+    with pytest.raises(ValueError, match='leave one out'):
+        MODELS.build(dict(EXPERT, init_cfg=host, pretrained='a.pth'))
+
+
+def test_loading_is_reported_once(train, tmp_path):
+    train('run', log_level='INFO', **ONLY)
+    log, = (tmp_path / 'run').rglob('*.log')
+    assert log.read_text().count(f'tensors from {train.expert}') == 1

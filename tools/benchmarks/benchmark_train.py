@@ -67,7 +67,8 @@ def config(args: argparse.Namespace, folder: str, loader: Dict[str, Any],
             log_processor=dict(window_size=1),
             default_hooks=dict(
                 logger=dict(interval=1),
-                checkpoint=dict(interval=-1, save_best=None)),
+                checkpoint=dict(interval=-1, save_best=None),
+                strict_load=dict(allow_random_experts=True)),
             work_dir=f'{folder}/{name}'))
     if not torch.cuda.is_available():
         cfg.env_cfg.dist_cfg.backend = 'gloo'

@@ -9,4 +9,6 @@ source tools/install.sh
 
 # The tests start processes themselves, and never download anything.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" HF_HUB_OFFLINE=1
+# They are about the CPU; tools/benchmarks/gpu.sh runs what is about a GPU.
+export CUDA_VISIBLE_DEVICES=
 exec python -m pytest -ra "$@"

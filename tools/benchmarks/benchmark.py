@@ -3,6 +3,7 @@
     python tools/benchmarks/benchmark.py model            # against the eager twin
     python tools/benchmarks/benchmark.py model --table experts
     python tools/benchmarks/benchmark.py model --table growth
+    python tools/benchmarks/benchmark.py kernels          # attention by window
     python tools/benchmarks/benchmark.py data             # video, augmentation, loader
     python tools/benchmarks/benchmark.py sound            # what sound adds to a clip
     python tools/benchmarks/benchmark.py train            # share of waiting for data
@@ -14,6 +15,7 @@ import argparse
 from typing import Optional, Sequence
 
 import benchmark_data
+import benchmark_kernels
 import benchmark_model
 import benchmark_sound
 import benchmark_train
@@ -25,6 +27,7 @@ import cast_mmaction  # noqa: F401  (registers)
 
 COMMANDS = dict(
     model=benchmark_model,
+    kernels=benchmark_kernels,
     data=benchmark_data,
     sound=benchmark_sound,
     train=benchmark_train)

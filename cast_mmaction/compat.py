@@ -221,7 +221,20 @@ def bfloat16_scaler() -> bool:
             loss_scale = dict(enabled=False)
         original(self, loss_scale=loss_scale, dtype=dtype, **kwargs)
 
+    load = AmpOptimWrapper.load_state_dict
+
+    @functools.wraps(load)
+    def load_state_dict(self, state_dict) -> None:
+        # That of a bfloat16 training, which a scaler refuses.
+        if not state_dict.get('loss_scaler', True):
+            state_dict = {
+                k: v
+                for k, v in state_dict.items() if k != 'loss_scaler'
+            }
+        load(self, state_dict)
+
     AmpOptimWrapper.__init__ = init
+    AmpOptimWrapper.load_state_dict = load_state_dict
     return True
 
 
@@ -624,6 +637,33 @@ def any_checkpoint_for_any_model() -> bool:
 
     inference.load_checkpoint = load_to_use
     BaseInferencer._load_weights_to_model = load_weights_to_use
+    return True
+
+
+@remedy
+def precision_of_inference() -> bool:
+    """`init_recognizer` and inferencers compute in float32, always."""
+    from mmaction.apis import inference
+    from mmengine.infer import BaseInferencer
+
+    from .precision import of_checkpoint, run_in
+    load_checkpoint = inference.load_checkpoint
+    load_weights = BaseInferencer._load_weights_to_model
+
+    @functools.wraps(load_checkpoint)
+    def load_and_follow(model, *args, **kwargs):
+        content = load_checkpoint(model, *args, **kwargs)
+        run_in(model, of_checkpoint(content) or 'float32')
+        return content
+
+    @functools.wraps(load_weights)
+    def load_weights_and_follow(self, model, checkpoint, cfg) -> None:
+        load_weights(self, model, checkpoint, cfg)
+        if checkpoint is not None:
+            run_in(model, of_checkpoint(checkpoint) or 'float32')
+
+    inference.load_checkpoint = load_and_follow
+    BaseInferencer._load_weights_to_model = load_weights_and_follow
     return True
 
 

@@ -9,7 +9,7 @@ import json
 import re
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Dict, List, Union
+from typing import Dict, List, Optional, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -28,13 +28,15 @@ from .class_names import names_in_config, plain_names
 from .foreign_config import (check_config, no_larger_than, parse_config,
                              standalone)
 from .hugging_face import open_classifier
+from .precision import PRECISIONS, run_in
 from .version import __version__
 
 HUB_ID = re.compile(r'[\w.-]+/[\w.-]+')
 
 
 def from_pretrained(path_or_hub_id: Union[str, Path],
-                    device: Union[str, torch.device] = 'cpu') -> nn.Module:
+                    device: Union[str, torch.device] = 'cpu',
+                    precision: Optional[str] = None) -> nn.Module:
     """A recognizer that is ready to use.
 
     Args:
@@ -44,6 +46,9 @@ def from_pretrained(path_or_hub_id: Union[str, Path],
             classifier of transformers, 'hf://OWNER/NAME[@REVISION]' or its
             folder; see :func:`~cast_mmaction.hugging_face.open_classifier`.
         device: Where to put it.
+        precision: What it computes in on a GPU, 'float32', 'float16' or
+            'bfloat16'; None for that of its training. On a CPU always
+            float32.
 
     Returns:
         The recognizer in evaluation mode, with the config that
@@ -57,7 +62,9 @@ def from_pretrained(path_or_hub_id: Union[str, Path],
     """
     if str(path_or_hub_id).startswith(SCHEME) or (Path(path_or_hub_id) /
                                                   CONFIG).is_file():
-        return open_classifier(path_or_hub_id, device)
+        model = open_classifier(path_or_hub_id, device)
+        run_in(model, precision or 'float32')
+        return model
     path = _find(path_or_hub_id)
     config = read_config(path)
     init_default_scope('mmaction')
@@ -67,6 +74,7 @@ def from_pretrained(path_or_hub_id: Union[str, Path],
     load_strictly(model, weights, str(path))
     model.cfg = config
     model.dataset_meta = read_names(path)
+    run_in(model, precision or _trained_in(path))
     return model.to(device).eval()
 
 
@@ -104,7 +112,17 @@ def read_names(path: Path) -> Dict[str, List[str]]:
                               f'({error})') from None
 
 
-def publish(model: nn.Module, cfg: Config, folder: Path, name: str) -> Path:
+def _trained_in(path: Path) -> str:
+    with safe_open(path, 'pt') as file:
+        found = (file.metadata() or {}).get('precision')
+    return found if found in PRECISIONS else 'float32'
+
+
+def publish(model: nn.Module,
+            cfg: Config,
+            folder: Path,
+            name: str,
+            precision: str = 'float32') -> Path:
     """Writes a recognizer as one file.
 
     Args:
@@ -112,6 +130,7 @@ def publish(model: nn.Module, cfg: Config, folder: Path, name: str) -> Path:
         cfg: The config that it was built and tested with.
         folder: Where to write; made if it is not there.
         name: First part of the file's name.
+        precision: What it was trained in, and will be used in.
 
     Returns:
         The file, ``{name}_{date}-{first 8 digits of its SHA-256}
@@ -125,6 +144,7 @@ def publish(model: nn.Module, cfg: Config, folder: Path, name: str) -> Path:
         format='pt',
         cast_mmaction=__version__,
         config=repr(config),
+        precision=precision,
         classes=json.dumps(plain_names(names)))
     folder.mkdir(parents=True, exist_ok=True)
     date = datetime.now(timezone.utc).strftime('%Y%m%d')

@@ -68,8 +68,8 @@ def model(tmp_path):
 def publish(tmp_path, model):
     """Publishes the model and gives the folder."""
 
-    def publish(state_dict=None):
-        torch.save({'state_dict': state_dict or model.state_dict()},
+    def publish(state_dict=None, **more):
+        torch.save({'state_dict': state_dict or model.state_dict(), **more},
                    tmp_path / 'epoch_1.pth')
         tool.main([
             str(tmp_path / 'small.py'),
@@ -130,6 +130,22 @@ def test_a_checkpoint_without_its_experts_is_completed(publish, model):
         small = model.state_dict()
     file = weights_in(publish(small))
     assert same(load_file(file), model.state_dict())
+
+
+@pytest.mark.parametrize('told, expected', [(None, 'bfloat16'),
+                                            ('float32', 'float32')])
+def test_used_as_it_was_trained(publish, model, tmp_path, monkeypatch, told,
+                                expected):
+    monkeypatch.setattr('cast_mmaction.precision.HALVES_ON', 'cpu')
+    folder = publish(meta=dict(precision='bfloat16'))
+    loaded, clip = from_pretrained(folder, precision=told), torch.zeros(
+        1, 1, 3, 4, 32, 32)
+    found = []
+    loaded.backbone.register_forward_hook(
+        lambda module, args, out: found.append(
+            torch.is_autocast_enabled('cpu')))
+    loaded(clip, mode='tensor')
+    assert found == [expected == 'bfloat16']
 
 
 def test_held_in_half_precision_in_the_training(publish, model, tmp_path):

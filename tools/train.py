@@ -1,7 +1,9 @@
 """Train a recognizer."""
 import argparse
 import os
+import sys
 from pathlib import Path
+from typing import List
 
 from mmengine.config import Config, DictAction
 
@@ -9,8 +11,12 @@ from mmengine.config import Config, DictAction
 from cast_mmaction.config_names import read_config
 from cast_mmaction.engine import leave_process_group
 from cast_mmaction.options import check_options
+from cast_mmaction.precision import best_half
 from mmaction.registry import RUNNERS
 from mmengine.runner import Runner
+
+
+HALVES = ('float16', 'bfloat16')
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,7 +39,12 @@ def parse_args() -> argparse.Namespace:
         help='start from all its weights but the classifier; a later '
         '--resume goes on with what has been trained since')
     parser.add_argument(
-        '--amp', action='store_true', help='mixed precision (on a GPU)')
+        '--amp',
+        nargs='?',
+        const='auto',
+        choices=['auto', *HALVES],
+        help='mixed precision on a GPU, in bfloat16 where it has that and '
+        'none is named; without a GPU the training stays in float32')
     parser.add_argument(
         '--no-validate',
         action='store_true',
@@ -63,9 +74,17 @@ def parse_args() -> argparse.Namespace:
         default='none',
         help='who has started the processes')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
+    args = parser.parse_args(_amp_without_value(sys.argv[1:]))
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
+
+
+def _amp_without_value(words: List[str]) -> List[str]:
+    """Keep ``--amp`` from taking the config behind it for its value."""
+    return [
+        '--amp=auto' if word == '--amp' and after not in HALVES else word
+        for word, after in zip(words, [*words[1:], None])
+    ]
 
 
 def build_config(args: argparse.Namespace) -> Config:
@@ -82,6 +101,9 @@ def build_config(args: argparse.Namespace) -> Config:
                              f'AmpOptimWrapper; {args.config} has a {kind}')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+        if args.amp != 'auto':
+            cfg.optim_wrapper.dtype = args.amp
+        cfg.optim_wrapper.setdefault('dtype', best_half())
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

@@ -7,6 +7,7 @@ from .leaving import leave_process_group
 from .loops import PrecisionTestLoop, PrecisionValLoop, ResumableEpochLoop
 from .non_finite import NonFiniteHook
 from .optim import LayerDecayOptimWrapperConstructor
+from .precision_hook import PrecisionHook
 from .preemption import PreemptionHook
 from .schedule import WarmupCosineLR
 
@@ -17,7 +18,7 @@ CASTOptimWrapperConstructor = LayerDecayOptimWrapperConstructor
 __all__ = [
     'CASTOptimWrapperConstructor', 'FinetuneHook', 'LayerDecayOptimWrapperConstructor',
     'NonFiniteHook', 'PrecisionTestLoop',
-    'PrecisionValLoop', 'PreemptionHook', 'ResumableEpochLoop',
+    'PrecisionHook', 'PrecisionValLoop', 'PreemptionHook', 'ResumableEpochLoop',
     'SafeCheckpointHook', 'StepSeedHook', 'StrictLoadHook', 'WarmupCosineLR',
     'leave_process_group', 'whole_file'
 ]

@@ -3,15 +3,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Iterator, Optional
 
-import torch
 from mmaction.registry import LOOPS
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.model import is_model_wrapper
-from mmengine.runner import EpochBasedTrainLoop, TestLoop, ValLoop
-from torch import autocast, nn
+from mmengine.runner import (BaseLoop, EpochBasedTrainLoop, TestLoop,
+                             ValLoop)
+from torch import nn
 from torch.utils.data import Sampler
 
 from ..atomic_write import atomic_write
+from ..precision import of_config, on_this_machine, running_in
 from .resume import INTERRUPTED
 
 
@@ -134,45 +135,43 @@ class _Part(Sampler):
         return self.stop  # also of a part: an epoch keeps its length
 
 
-def training_precision(cfg) -> Optional[torch.dtype]:
-    """The autocast type that a config trains in, None for float32.
-
-    Mixed precision counts only where a GPU is: elsewhere
-    :class:`LayerDecayOptimWrapperConstructor` trains in float32.
-    """
-    wrapper = cfg.get('optim_wrapper') or {}
-    if wrapper.get('type') != 'AmpOptimWrapper' or \
-            not torch.cuda.is_available():
-        return None
-    dtype = wrapper.get('dtype') or 'float16'
-    return getattr(torch, dtype) if isinstance(dtype, str) else dtype
-
-
 class _TrainingPrecision:
     """Makes a loop's steps run under the training's autocast.
 
     MMEngine's loops switch autocast off, or to float16, around
     ``runner.model.val_step``; so the model's forward has to switch it on.
+
+    A validation within a training follows that. A test follows what its
+    checkpoint says of the training, or else the config.
+
+    Args:
+        precision (str, optional): 'float32', 'float16' or 'bfloat16' instead.
+            Defaults to None.
     """
+
+    def __init__(self, *args, precision: Optional[str] = None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.precision = precision
 
     def run(self) -> dict:
         """Evaluate, with the model's forward under autocast if need be."""
-        dtype = training_precision(self.runner.cfg)
-        if dtype is None:
-            return super().run()
         model = self.runner.model
         model = model.module if is_model_wrapper(model) else model
-        forward = model.forward
-
-        def in_precision(*args, **kwargs):
-            with autocast('cuda', dtype):
-                return forward(*args, **kwargs)
-
-        model.forward = in_precision
-        try:
+        with running_in(model, self.precision or self._trained_in()):
             return super().run()
-        finally:
-            model.forward = forward
+
+    def _trained_in(self) -> str:
+        runner = self.runner
+        by_config = of_config(runner.cfg)
+        found = getattr(runner, 'checkpoint_precision', None)
+        if found is None or isinstance(runner._train_loop, BaseLoop):
+            return by_config
+        found = on_this_machine(found)
+        if found != by_config:
+            runner.logger.info(
+                f'tested in {found}, as the checkpoint was trained; '
+                'test_cfg.precision chooses another')
+        return found
 
 
 @LOOPS.register_module()

@@ -87,7 +87,10 @@ class LayerDecayOptimWrapperConstructor:
         wrapper.setdefault('type', 'OptimWrapper')
         if wrapper['type'] == 'AmpOptimWrapper' and \
                 not torch.cuda.is_available():
-            print_log('no GPU here: mixed precision is off', logger='current')
+            print_log(
+                'no GPU here: mixed precision is off, the training runs in '
+                'float32',
+                logger='current')
             wrapper = {k: v for k, v in wrapper.items() if k not in AMP_KEYS}
             wrapper['type'] = 'OptimWrapper'
         optimizer = OPTIMIZERS.build(cfg)

@@ -190,7 +190,8 @@ class CAST(Running, BaseModule):
             and one up for all its exchanges, which are all of type BCAST.
 
     Raises:
-        RuntimeError: on running with ``frozen_dtype`` outside autocast.
+        RuntimeError: on running with ``frozen_dtype`` outside autocast, or
+            under that of another type.
         ValueError: if there is no such expert, the temporal one has no time
             axis, the pairing does not fit, an exchange names experts or
             pairs of blocks that do not exist, or options contradict each

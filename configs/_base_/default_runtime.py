@@ -15,6 +15,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
     step_seed=dict(type='StepSeedHook'),
+    precision=dict(type='PrecisionHook'),
     non_finite=dict(type='NonFiniteHook'),
     preemption=dict(type='PreemptionHook'),
     strict_load=dict(type='StrictLoadHook'),

@@ -1,10 +1,9 @@
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import nn
 
-from cast_mmaction.engine.loops import training_precision
+from cast_mmaction.engine import loops
 from tests.toy import SAMPLES, ToyModel, toy_config
 
 
@@ -39,43 +38,77 @@ def test_an_epoch_shorter_than_a_step(tmp_path):
         runner.train()
 
 
-@pytest.mark.parametrize('wrapper, dtype', [
-    (None, None),
-    (dict(type='OptimWrapper'), None),
-    (dict(type='AmpOptimWrapper'), torch.float16),
-    (dict(type='AmpOptimWrapper', dtype='bfloat16'), torch.bfloat16),
-])
-def test_precision_of_the_training(monkeypatch, wrapper, dtype):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    assert training_precision(Config(dict(optim_wrapper=wrapper))) == dtype
-
-
-def test_no_mixed_precision_without_a_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    cfg = Config(dict(optim_wrapper=dict(type='AmpOptimWrapper')))
-    assert training_precision(cfg) is None
-
-
-@pytest.mark.parametrize('loop', ['ValLoop', 'PrecisionValLoop'])
-def test_validates_as_it_trains(tmp_path, monkeypatch, loop):
-    """The host's loop does not; once it does, ours can go."""
+@pytest.fixture
+def seen(monkeypatch):
+    """The types that a model computed in; the CPU stands in for a GPU."""
     found = []
 
     def spy(self, inputs, labels, mode='tensor'):
         x = nn.functional.linear(inputs, self.backbone[0].weight)
-        found.append(x.dtype)
+        found.append(str(x.dtype).removeprefix('torch.'))
+        if mode == 'loss':
+            return dict(loss=x.float().mean())
         return [dict(hit=x) for x in labels]
 
-    # The CPU's autocast stands in for the GPU's.
-    monkeypatch.setattr('cast_mmaction.engine.loops.training_precision',
-                        lambda cfg: torch.bfloat16)
-    monkeypatch.setattr(
-        'cast_mmaction.engine.loops.autocast',
-        lambda kind, dtype: torch.autocast('cpu', dtype))
+    monkeypatch.setattr('cast_mmaction.precision.HALVES_ON', 'cpu')
+    monkeypatch.setattr(loops, 'on_this_machine', lambda x: x)
     monkeypatch.setattr(ToyModel, 'forward', spy)
+    return found
+
+
+@pytest.mark.parametrize('loop', ['ValLoop', 'PrecisionValLoop'])
+def test_validates_as_it_trains(tmp_path, monkeypatch, seen, loop):
+    """The host's loop does not; once it does, ours can go."""
+    monkeypatch.setattr(loops, 'of_config', lambda cfg: 'bfloat16')
     runner = Runner.from_cfg(
         toy_config(tmp_path, **{'val_cfg.type': loop}))
     runner.val()
-    expected = torch.bfloat16 if 'Precision' in loop else torch.float32
-    assert set(found) == {expected}
-    assert runner.model.forward.__func__ is spy  # as it was
+    assert set(seen) == {
+        'bfloat16' if 'Precision' in loop else 'float32'
+    }
+    seen.clear()
+    runner.test()  # and not once more, and no longer than it should
+    runner.model(torch.zeros(1, 8), torch.zeros(1))
+    assert seen == ['bfloat16'] * (len(seen) - 1) + ['float32']
+
+
+@pytest.mark.parametrize('told, expected', [(None, 'bfloat16'),
+                                            ('float32', 'float32')])
+def test_tests_as_the_checkpoint_was_trained(tmp_path, monkeypatch, seen,
+                                             told, expected):
+    with monkeypatch.context() as training:
+        training.setattr('cast_mmaction.precision.of_config',
+                         lambda cfg: 'bfloat16')
+        Runner.from_cfg(toy_config(tmp_path, epochs=1)).train()
+    content = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
+    assert content['meta']['precision'] == 'bfloat16'
+    seen.clear()
+    Runner.from_cfg(
+        toy_config(
+            tmp_path,
+            load_from=str(tmp_path / 'epoch_1.pth'),
+            **{'test_cfg.precision': told})).test()
+    assert set(seen) == {expected}
+
+
+def test_validates_as_it_trains_on_another_checkpoint(tmp_path, monkeypatch,
+                                                      seen):
+    """Not as that has been trained."""
+    with monkeypatch.context() as training:
+        training.setattr('cast_mmaction.precision.of_config',
+                         lambda cfg: 'bfloat16')
+        Runner.from_cfg(toy_config(tmp_path, epochs=1)).train()
+    seen.clear()
+    Runner.from_cfg(
+        toy_config(
+            tmp_path / 'then',
+            epochs=1,
+            load_from=str(tmp_path / 'epoch_1.pth'))).train()
+    assert set(seen) == {'float32'}
+
+
+def test_a_precision_that_is_none(tmp_path, seen):
+    runner = Runner.from_cfg(
+        toy_config(tmp_path, **{'test_cfg.precision': 'float8'}))
+    with pytest.raises(ValueError, match="'float8', which is none of float32"):
+        runner.test()

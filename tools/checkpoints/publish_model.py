@@ -23,6 +23,7 @@ from cast_mmaction.checkpoints.trained_only import (frozen_tensors, is_frozen,
                                                     sha256)
 from cast_mmaction.class_names import names_by_task, names_in_config
 from cast_mmaction.hub import publish
+from cast_mmaction.precision import of_checkpoint
 from mmaction.registry import MODELS
 
 CROPS = dict(ThreeViewCrop=3, ThreeCrop=3, TenCrop=10)
@@ -143,11 +144,12 @@ def main(argv: Optional[list] = None) -> None:
         cfg.model.backbone.frozen_dtype = None  # published in float32
     try:
         model = MODELS.build(cfg.model)
-        host_loading.fill(model, read_checkpoint(args.checkpoint),
-                          args.checkpoint)
+        content = read_checkpoint(args.checkpoint)
+        host_loading.fill(model, content, args.checkpoint)
     except CheckpointError as error:
         sys.exit(f'refused: {error}')
-    file = publish(model, cfg, args.folder, args.config.stem)
+    precision = of_checkpoint(content) or 'float32'
+    file = publish(model, cfg, args.folder, args.config.stem, precision)
     with atomic_write(args.folder / 'README.md') as readme:
         readme.write_text(card(args, cfg, model, file))
     print(f'wrote {file} and its card')

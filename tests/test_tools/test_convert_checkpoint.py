@@ -10,7 +10,7 @@ from mmengine.config import Config
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from cast_mmaction import from_pretrained
+from cast_mmaction import from_pretrained, predict
 from cast_mmaction.checkpoints import revert, trained_only
 from cast_mmaction.checkpoints.hugging_face_config import our_config
 from cast_mmaction.checkpoints.reading import sha256_of
@@ -287,6 +287,15 @@ def test_a_classifier_is_ready_with_the_names_of_its_classes(
     torch.testing.assert_close(
         ours.cls_head(x), model(clip.transpose(1, 2)).logits,
         rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('name', CLASSIFIERS)
+def test_a_classifier_names_what_it_sees(theirs, tmp_path, shared, name):
+    theirs.save(name, tmp_path)
+    video = str(shared / 'clips/arm_wrestling.mp4')
+    answer = next(predict(from_pretrained(tmp_path), video))
+    assert {guess.name for guess in answer.top['label']} == {
+        'cut', 'open', 'wash'}
 
 
 def test_a_config_of_a_larger_model_is_refused(theirs, tmp_path):

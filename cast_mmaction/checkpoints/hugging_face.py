@@ -249,7 +249,7 @@ def from_hugging_face(state_dict: StateDict,
         rename({
             key.removeprefix(layout.prefix): value
             for key, value in state_dict.items()
-        }, rules))
+        }, rules), layout)
     own = {
         key: _our_shape(key, value, layout)
         for key, value in renamed.items()
@@ -313,9 +313,8 @@ def _in(key: str, rules: Rules) -> bool:
         for _, ours in rules)
 
 
-def _join(state_dict: StateDict) -> StateDict:
-    """Parts of a matrix into one, see the module's first lines. Parts that
-    are not there (VideoMAE's bias of keys) are zero."""
+def _join(state_dict: StateDict, layout: Layout) -> StateDict:
+    """Parts of a matrix into one, see the module's first lines."""
     joined: StateDict = {}
     found: Dict[str, Dict[int, Tensor]] = {}
     for key, value in state_dict.items():
@@ -327,11 +326,17 @@ def _join(state_dict: StateDict) -> StateDict:
         found.setdefault(f'{stem}{whole}.{leaf}', {})[int(part)] = value
     for key, parts in found.items():
         count = 3 if '.qkv.' in key else 2
-        if key.endswith('weight') and len(parts) < count:
+        if layout is VIDEOMAE and key.endswith('bias') and 0 in parts:
+            # It has no bias of keys, and zero is the same.
+            parts.setdefault(1, torch.zeros_like(parts[0]))
+        if len(parts) < count:
             raise CheckpointError(f'parts of {key} are missing: only '
                                   f'{sorted(parts)} of {count} are there')
-        like = torch.zeros_like(next(iter(parts.values())))
-        joined[key] = torch.cat([parts.get(i, like) for i in range(count)])
+        shapes = {tuple(part.shape) for part in parts.values()}
+        if len(shapes) > 1:
+            raise CheckpointError(f'the parts of {key} have different shapes: '
+                                  f'{sorted(shapes)}')
+        joined[key] = torch.cat([parts[i] for i in range(count)])
     return joined
 
 

@@ -151,6 +151,21 @@ def test_a_head_starts_from_their_classifier(tmp_path):
     assert torch.equal(head.fc_cls.weight, model.classifier.weight)
 
 
+@pytest.mark.parametrize('change, said', [
+    (lambda x: None, 'parts of blocks.1.attn.qkv.bias are missing'),
+    (lambda x: x[:-1], 'blocks.1.attn.qkv.bias have different shapes'),
+])
+def test_a_part_of_the_attention(change, said):
+    weights = theirs_in.make('CLIP vision').state_dict()
+    key = next(k for k in weights if k.endswith('layers.1.self_attn.k_proj.'
+                                                'bias'))
+    part = change(weights.pop(key))
+    if part is not None:
+        weights[key] = part
+    with pytest.raises(CheckpointError, match=said):
+        from_hugging_face(weights)
+
+
 def test_class_names_travel(tmp_path):
     ours = MODELS.build(
         dict(

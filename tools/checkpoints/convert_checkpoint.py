@@ -1,13 +1,11 @@
 """Convert the weights of another codebase, or this package's to another's.
 
-    python tools/checkpoints/convert_checkpoint.py clip ViT-B-16.pt clip-b16.pth
-    python tools/checkpoints/convert_checkpoint.py cast theirs.pth ours.pth --check
-    python tools/checkpoints/convert_checkpoint.py cast_mmaction ours.pth theirs.pth \
-        --to cast
-    python tools/checkpoints/convert_checkpoint.py hf \
-        hf://facebook/vjepa2-vitl-fpc16-256-ssv2 vjepa2-l.pth
-    python tools/checkpoints/convert_checkpoint.py cast_mmaction ours.pth folder \
-        --to hf --config ours.py
+    TOOL=tools/checkpoints/convert_checkpoint.py
+    python $TOOL clip ViT-B-16.pt clip-b16.pth
+    python $TOOL cast theirs.pth ours.pth --check
+    python $TOOL cast_mmaction ours.pth theirs.pth --to cast
+    python $TOOL hf hf://facebook/vjepa2-vitl-fpc16-256-ssv2 vjepa2-l.pth
+    python $TOOL cast_mmaction ours.pth folder --to hf --config ours.py
 
 Every tensor must find its place, or nothing is written. What comes out holds
 the SHA-256 of what went in. Models of Hugging Face's transformers (``hf``) are

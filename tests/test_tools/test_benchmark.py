@@ -130,3 +130,17 @@ def test_table_of_training(tmp_path):
                  '--settings', '0', '--width', '32', '--layers', '1')
     row, = tables['table.train.json']
     assert 0 <= float(row['waiting for data'].rstrip('%')) <= 100
+
+
+def test_log(tmp_path):
+    tables = run(tmp_path, 'log', '--rounds', '1', '--history', '10', '1500',
+                 '--iterations', '20')
+    names = [row['log'] for row in tables['table.log.json']]
+    assert names == [
+        f'{way}after {length}'
+        for way in ('', 'copied arrays, ', 'saving ')
+        for length in ('10', '1,500')
+    ]
+    # 1,000 values and counts of ten keys at most, and some names.
+    sizes = [row['kB'] for row in tables['table.log-checkpoint.json']]
+    assert sizes[0] < sizes[1] < 180

@@ -7,6 +7,7 @@
     python tools/benchmarks/benchmark.py data             # video, augmentation, loader
     python tools/benchmarks/benchmark.py sound            # what sound adds to a clip
     python tools/benchmarks/benchmark.py train            # share of waiting for data
+    python tools/benchmarks/benchmark.py log              # after many iterations
 
 Contenders take turns; figures are medians with [smallest, largest].
 docs/performance.md explains the tables.
@@ -16,6 +17,7 @@ from typing import Optional, Sequence
 
 import benchmark_data
 import benchmark_kernels
+import benchmark_log
 import benchmark_model
 import benchmark_sound
 import benchmark_train
@@ -30,7 +32,8 @@ COMMANDS = dict(
     kernels=benchmark_kernels,
     data=benchmark_data,
     sound=benchmark_sound,
-    train=benchmark_train)
+    train=benchmark_train,
+    log=benchmark_log)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

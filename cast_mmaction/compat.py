@@ -242,7 +242,7 @@ def bfloat16_scaler() -> bool:
 def bounded_log() -> bool:
     """The log's history grows: with each iteration, and in checkpoints.
 
-    After 350,000 iterations an update of ten keys takes 13 ms, and their
+    After 350,000 iterations an update of ten keys takes 11 ms, and their
     history 56 MB of each checkpoint.
     """
     from mmengine.logging import MessageHub

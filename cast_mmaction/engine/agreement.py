@@ -119,8 +119,9 @@ class Agreement:
         ])
         if is_distributed():
             dist.all_reduce(news, dist.ReduceOp.MAX)
-        bad = news[LOSS] if self.scales else news[:SIGNAL].max()
-        self._halted = torch.maximum(self._halted, bad)
+        if self.listeners:  # who stop the training behind a closed gate
+            bad = news[LOSS] if self.scales else news[:SIGNAL].max()
+            self._halted = torch.maximum(self._halted, bad)
         self._bad_loss = torch.zeros_like(self._bad_loss)
         if self.gated:
             self.settle()

@@ -94,8 +94,9 @@ def test_a_steep_loss(tmp_path):
         runner.train()
 
 
+@pytest.mark.parametrize('fused', [False, True])
 @pytest.mark.parametrize('kind', ['poison', 'steep'])
-def test_without_the_hook_nothing_stops(tmp_path, kind):
+def test_without_the_hook_nothing_stops(tmp_path, kind, fused):
     """Fails once MMEngine stops by itself: then the hook can go."""
     runner = start(
         tmp_path,

@@ -28,6 +28,8 @@ EPOCHS = 2
 SECONDS = 60
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = ('os.rename', 'os.remove', 'os.link', 'os.mkdir', 'os.truncate')
+# What must appear whole: only temporary names (`.epoch_1.pth.tmp`) are opened.
+IN_ONE_PIECE = ('.pth', 'best_checkpoints.json', 'last_checkpoint')
 # Bytes after which a write is cut off: less than any file that matters has.
 HALF = 40
 
@@ -275,9 +277,11 @@ def run(count: Optional[int], folder: Path) -> Counter:
     """
     warm_up(folder)
     chosen = moments(folder)
+    found = Counter(f'written in place: {x.event}' for x in chosen
+                    if x.event.startswith('open ') and
+                    x.event.endswith(IN_ONE_PIECE))
     if count is not None:
         chosen = random.Random(0).sample(chosen, min(count, len(chosen)))
-    found: Counter = Counter()
     for number, moment in enumerate(chosen):
         result = survive(
             folder / f'killed-{number}',

@@ -26,7 +26,7 @@ KINDS = [
     ('mpg', 'mpeg2video', 'yuv420p', {}),
 ]
 SECONDS = 20
-MEMORY = 2**30
+MEMORY = 3 * 2**30  # decord loses some with each damaged file
 
 
 class Case(NamedTuple):
@@ -105,20 +105,25 @@ def read(case: Case) -> str:
         path.unlink()
 
 
-def run(count: int, decoder: str, folder: Path, odd: Path,
-        workers: int = 1) -> Counter:
+def run(count: int, decoder: str, folder: Path, odd: Path) -> Counter:
     """Read `count` damaged videos.
+
+    Args:
+        count: How many, in turn from each source.
+        decoder: Of `READERS`.
+        folder: Where to work.
+        odd: Folder with more sources; may be absent.
 
     Returns:
         Counter: How often what happened; everything but 'read' and 'refused'
-        is a fault, with the first case of its kind.
+        is a fault.
     """
     files = sources(folder, odd)
     cases = (Case(files[number % len(files)], number, decoder, str(folder))
              for number in range(count))
     found: Counter = Counter()
-    for case, value, failure in contained(read, cases, workers, SECONDS,
-                                          MEMORY):
+    for case, value, failure in contained(
+            read, cases, seconds=SECONDS, memory=MEMORY):
         found[value or f'{failure} ({Path(case.source).name}, '
               f'{case.number})'] += 1
     return found

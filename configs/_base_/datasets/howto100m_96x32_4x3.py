@@ -1,7 +1,6 @@
-# HowTo100M, whole videos and their tasks, for TimeSformer: 96 frames spread over a window of 3072,
-# short side 256 to 320 while training; test 4 clips x 3 crops. Lists are made
-# as for Kinetics-400.
-_base_ = 'kinetics400.py'
+# HowTo100M for TimeSformer: 96 frames spread over a window of 3072, short
+# side 256 to 320 while training; test 4 clips x 3 crops.
+_base_ = 'howto100m.py'
 
 frames = dict(clip_len=96, frame_interval=32)
 train_pipeline = _base_.train_pipeline
@@ -16,21 +15,6 @@ val_pipeline[1].update(frames)
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].update(num_clips=4, **frames)
 
-train_dataloader = dict(
-    dataset=dict(
-        ann_file='data/howto100m/howto100m_train_list_videos.txt',
-        data_prefix=dict(video='data/howto100m/videos_train'),
-        num_classes=1059,
-        pipeline=train_pipeline))
-val_dataloader = dict(
-    dataset=dict(
-        ann_file='data/howto100m/howto100m_val_list_videos.txt',
-        data_prefix=dict(video='data/howto100m/videos_val'),
-        num_classes=1059,
-        pipeline=val_pipeline))
-test_dataloader = dict(
-    dataset=dict(
-        ann_file='data/howto100m/howto100m_val_list_videos.txt',
-        data_prefix=dict(video='data/howto100m/videos_val'),
-        num_classes=1059,
-        pipeline=test_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -1,7 +1,6 @@
 # Kinetics-700 as AIM has it: 32 frames, exactly every 16th, random resized
 # crops alone; test 3 clips x 3 crops, the clips in the middles of thirds.
-# Lists are made as for Kinetics-400.
-_base_ = 'kinetics400.py'
+_base_ = 'kinetics700.py'
 
 frames = dict(clip_len=32, frame_interval=16)
 train_pipeline = _base_.train_pipeline
@@ -12,21 +11,6 @@ val_pipeline[1].update(test_starts='ends', **frames)
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].update(num_clips=3, test_starts='centers', **frames)
 
-train_dataloader = dict(
-    dataset=dict(
-        ann_file='data/kinetics700/kinetics700_train_list_videos.txt',
-        data_prefix=dict(video='data/kinetics700/videos_train'),
-        num_classes=700,
-        pipeline=train_pipeline))
-val_dataloader = dict(
-    dataset=dict(
-        ann_file='data/kinetics700/kinetics700_val_list_videos.txt',
-        data_prefix=dict(video='data/kinetics700/videos_val'),
-        num_classes=700,
-        pipeline=val_pipeline))
-test_dataloader = dict(
-    dataset=dict(
-        ann_file='data/kinetics700/kinetics700_val_list_videos.txt',
-        data_prefix=dict(video='data/kinetics700/videos_val'),
-        num_classes=700,
-        pipeline=test_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

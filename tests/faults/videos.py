@@ -26,7 +26,7 @@ KINDS = [
     ('mpg', 'mpeg2video', 'yuv420p', {}),
 ]
 SECONDS = 20
-MEMORY = 3 * 2**30  # decord loses some with each damaged file
+MEMORY = 3 * 2**30  # for all the files that a process reads
 
 
 class Case(NamedTuple):

@@ -80,6 +80,10 @@ class Adapted(Expert):
                 self.expert.blocks, self.layers, self.drop_paths)
         ]
 
+    @property
+    def input_shape(self) -> Tuple[int, ...]:
+        return self.expert.input_shape
+
     def embed(self, clip: Tensor) -> Tensor:
         return self.expert.embed(clip)
 

@@ -5,7 +5,7 @@ A spectrogram is one time step ``(B, 1, 2+N, D)``: a class token, a
 distillation token and N patches, the lowest mel bins first, along time within
 each band of bins.
 """
-from typing import Optional, Union
+from typing import Optional, Tuple, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -121,9 +121,14 @@ class ASTExpert(Expert):
             for _ in range(arch['num_layers']))
         self.norm = nn.LayerNorm(self.embed_dims, eps=1e-6)
 
+    @property
+    def input_shape(self) -> Tuple[int, ...]:
+        """Shape of a sample: ``(1, num_frames, num_mel_bins)``."""
+        return 1, self.num_frames, self.num_mel_bins
+
     def _check_clip(self, clip: Tensor) -> None:
-        expected = (1, self.num_frames, self.num_mel_bins)
-        if clip.dim() != 4 or tuple(clip.shape[1:]) != expected:
+        expected = self.input_shape
+        if tuple(clip.shape[1:]) != expected:
             raise ValueError(
                 f'{type(self).__name__} takes spectrograms of shape (B, '
                 f'{", ".join(map(str, expected))}), got {tuple(clip.shape)}: '

@@ -90,9 +90,14 @@ class Expert(Running, BaseModule):
         self._check_clip(clip)
         return self.embedding(clip)
 
+    @property
+    def input_shape(self) -> Tuple[int, ...]:
+        """Shape of a sample: ``(3, num_frames, img_size, img_size)``."""
+        return 3, self.num_frames, self.img_size, self.img_size
+
     def _check_clip(self, clip: Tensor) -> None:
-        expected = (3, self.num_frames, self.img_size, self.img_size)
-        if clip.dim() != 5 or tuple(clip.shape[1:]) != expected:
+        expected = self.input_shape
+        if tuple(clip.shape[1:]) != expected:
             raise ValueError(
                 f'{type(self).__name__} takes clips of shape (B, '
                 f'{", ".join(map(str, expected))}), got '

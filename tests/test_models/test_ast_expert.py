@@ -201,3 +201,14 @@ def test_size_and_cost(frames, patches, giga):
     assert counter.get_total_flops() / 2e9 == pytest.approx(giga, rel=.01)
     count = sum(p.numel() for p in expert.parameters())
     assert count / 1e6 == pytest.approx(85.6, rel=.01)
+
+
+def test_alone_with_adapters():
+    """The audio expert as a backbone: it starts as the frozen one."""
+    config = dict(type='ASTExpert', arch=ARCH, num_frames=FRAMES)
+    backbone = MODELS.build(dict(type='AdaptedExpert', expert=config)).eval()
+    spectrogram = torch.randn(2, 1, FRAMES, 128)
+    torch.testing.assert_close(
+        backbone(spectrogram), backbone.expert(spectrogram))
+    trained = [n for n, p in backbone.named_parameters() if p.requires_grad]
+    assert trained and all(name.startswith('layers.') for name in trained)

@@ -15,8 +15,10 @@ from cast_mmaction.checkpoints import revert, trained_only
 from cast_mmaction.checkpoints.hugging_face_config import our_config
 from cast_mmaction.checkpoints.reading import sha256_of
 from tests.conftest import ROOT
+from tests.golden import GoldenCase
 from tests.test_checkpoints.layouts import (SIZES, clip_layouts, randomize,
                                             videomae_layouts)
+from tests.test_models import sound
 
 spec = importlib.util.spec_from_file_location(
     'convert_checkpoint', ROOT / 'tools/checkpoints/convert_checkpoint.py')
@@ -343,3 +345,25 @@ def test_cast_has_no_place_in_transformers(run, config, tmp_path):
 def test_to_transformers_needs_a_config(run):
     assert '--to hf needs --config' in run('cast_mmaction', 'a', 'b', '--to',
                                            'hf')
+
+
+def test_models_with_sound(run, shared, tmp_path):
+    case = GoldenCase(shared / 'golden', 'sound_cases', 'cava_small_fused')
+    torch.save(case.state_dict(), tmp_path / 'cava.pth')
+    arch = dict(embed_dims=48, num_layers=3, num_heads=4)
+    model = dict(
+        type='MMRecognizer3D',
+        backbone=sound.backbone_config(
+            'cava',
+            arch,
+            sizes=dict(
+                img_size=224, num_frames=8, audio=dict(num_frames=64))),
+        cls_head=dict(type='CAVAHead', in_channels=48, num_classes=10))
+    Config(dict(model=model)).dump(str(tmp_path / 'sound.py'))
+    out = run('cava', 'cava.pth', 'out.pth', '--config', 'sound.py',
+              '--check')
+    assert 'feature (1, 48)' in out
+    converted = written(tmp_path, 'out.pth')['state_dict']
+    MODELS.build(model).load_state_dict(converted)
+    out = run('ast', 'cava.pth', 'ast.pth', '--config', 'sound.py')
+    assert "not weights of the source 'ast'" in out

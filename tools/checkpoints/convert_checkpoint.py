@@ -52,6 +52,7 @@ from cast_mmaction.checkpoints.rename import StateDict
 from cast_mmaction.class_names import read_class_names
 from cast_mmaction.atomic_write import atomic_write
 from cast_mmaction.hub import save_tensors
+from cast_mmaction.models.expert import Expert
 from mmaction.registry import MODELS
 
 OURS = 'cast_mmaction'
@@ -148,7 +149,7 @@ def read(path: str, trust: bool) -> Weights:
 def find_part(model: nn.Module, source: str) -> nn.Module:
     """The part of a configured model that a source's weights are for: an
     expert for weights of an expert, else the whole."""
-    if source not in ('clip', 'videomae', 'vjepa2'):
+    if source not in ('ast', 'clip', 'videomae', 'vjepa2'):
         return model
     for module in model.modules():
         if getattr(module, 'source', None) == source:
@@ -202,15 +203,21 @@ def print_keys(keys: Sequence[str]) -> None:
 
 
 def fingerprint(model: nn.Module) -> None:
-    """Print what the model makes of a clip that is always the same."""
+    """Print what the model makes of inputs that are always the same."""
     backbone = getattr(model, 'backbone', model).eval()
-    expert = next(m for m in backbone.modules() if hasattr(m, 'num_frames'))
-    shape = (1, 3, expert.num_frames, expert.img_size, expert.img_size)
-    clip = torch.arange(torch.Size(shape).numel()).mul(.7).sin().view(shape)
+    inputs = {}
+    for expert in backbone.modules():
+        if isinstance(expert, Expert):
+            shape = (1, *expert.input_shape)
+            values = torch.arange(torch.Size(shape).numel()).mul(.7).sin()
+            inputs.setdefault(expert.modality, values.view(shape))
     with torch.no_grad():
-        features = backbone(clip)
+        features = backbone(
+            **inputs) if len(inputs) > 1 else backbone(*inputs.values())
     if isinstance(features, Tensor):
         features = (features, )
+    elif isinstance(features, dict):
+        features = features.values()
     for feature in features:
         first = ' '.join(f'{x:.4f}' for x in feature.flatten()[:4].tolist())
         print(f'feature {tuple(feature.shape)}: norm {feature.norm():.4f}, '

@@ -144,3 +144,13 @@ def test_log(tmp_path):
     # 1,000 values and counts of ten keys at most, and some names.
     sizes = [row['kB'] for row in tables['table.log-checkpoint.json']]
     assert sizes[0] < sizes[1] < 180
+
+
+def test_what_hearing_costs(tmp_path):
+    tables = run(tmp_path, 'model', '--table', 'hearing', '--arch', 'tiny',
+                 '--frames', '4', '--size', '32', '--sound-frames', '36',
+                 '--rounds', '1')
+    for kind in ('forward', 'training'):
+        rows = tables[f'table.{kind}.json']
+        assert [row['model'] for row in rows] == ['CAST', 'CAVA', 'CA2ST']
+        assert float(rows[2]['FLOP / CAST']) > 1

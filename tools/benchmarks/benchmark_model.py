@@ -69,6 +69,15 @@ class EagerTwin(CAST):
         return tuple(experts[name].read_out(x[name]) for name in x)
 
 
+def video_experts(args: argparse.Namespace) -> Dict[str, dict]:
+    """Configs of the spatial and the temporal expert."""
+    arch = TINY if args.arch == 'tiny' else args.arch
+    expert = dict(arch=arch, img_size=args.size, num_frames=args.frames)
+    return dict(
+        spatial=dict(type='CLIPExpert', **expert),
+        temporal=dict(type='VideoMAEExpert', **expert))
+
+
 class Contender:
     """A model with its two steps.
 
@@ -76,22 +85,23 @@ class Contender:
         backbone: Options of the backbone; ``type`` is CAST or EagerTwin.
         args: The command line.
         dtype: Precision; anything but float32 is autocast.
+        head: Type of the head.
+        sound: Frames of the spectrogram that it hears, if any.
     """
 
-    def __init__(self, backbone: Dict[str, Any], args: argparse.Namespace,
-                 dtype: torch.dtype) -> None:
-        arch = TINY if args.arch == 'tiny' else args.arch
-        expert = dict(arch=arch, img_size=args.size, num_frames=args.frames)
+    def __init__(self,
+                 backbone: Dict[str, Any],
+                 args: argparse.Namespace,
+                 dtype: torch.dtype,
+                 head: str = 'CASTHead',
+                 sound: int = 0) -> None:
         torch.manual_seed(0)
-        backbone = MODELS.build(
-            dict(
-                dict(
-                    spatial=dict(type='CLIPExpert', **expert),
-                    temporal=dict(type='VideoMAEExpert', **expert)),
-                **backbone))
+        if 'experts' not in backbone:
+            backbone = dict(video_experts(args), **backbone)
+        backbone = MODELS.build(backbone)
         dims = backbone.spatial.embed_dims
         head = MODELS.build(
-            dict(type='CASTHead', in_channels=dims, num_classes=NUM_CLASSES))
+            dict(type=head, in_channels=dims, num_classes=NUM_CLASSES))
         self.device = torch.device(args.device)
         self.dtype = dtype
         self.model = nn.ModuleList([backbone, head]).to(self.device)
@@ -102,6 +112,11 @@ class Contender:
             eager_kernel if isinstance(backbone, EagerTwin) else None)
         self.clip = torch.randn(
             args.batch, 3, args.frames, args.size, args.size).to(self.device)
+        self.sound = {}
+        if sound:
+            bins = backbone.audio.num_mel_bins
+            self.sound['audio'] = torch.randn(
+                args.batch, 1, sound, bins).to(self.device)
         self.labels = torch.arange(args.batch, device=self.device)
         self.optimizer = torch.optim.AdamW(
             [p for p in self.model.parameters() if p.requires_grad], lr=1e-5)
@@ -114,9 +129,9 @@ class Contender:
                 self.dtype if self.dtype != torch.float32 else None,
                 enabled=self.dtype != torch.float32):
             if self.kernel is None:
-                return head(backbone(self.clip))
+                return head(backbone(self.clip, **self.sound))
             with use_kernel(self.kernel):
-                return head(backbone(self.clip))
+                return head(backbone(self.clip, **self.sound))
 
     def forward(self) -> Tensor:
         """One batch without gradients."""
@@ -381,7 +396,59 @@ def _cost(args: argparse.Namespace) -> Tuple[Dict[str, float],
     return cost, row
 
 
-TABLES = dict(speed=speed, experts=experts, growth=growth)
+def hearing(args: argparse.Namespace) -> None:
+    """What the audio expert and the exchanges with it cost."""
+    device, dtype = torch.device(args.device), getattr(torch, args.dtype)
+    experts = video_experts(args)
+    experts['audio'] = dict(
+        type='ASTExpert',
+        arch=experts['spatial']['arch'],
+        num_frames=args.sound_frames)
+    depth = TINY['num_layers'] if args.arch == 'tiny' else (
+        ARCHS[args.arch]['num_layers'])
+    last = list(range(depth - max(depth // 4, 1), depth))
+    cava, *others = (
+        dict(type='BCAST', between=between, layers=layers)
+        for between, layers in ((('spatial', 'audio'), None), (
+            ('spatial', 'temporal'), None), (('spatial', 'audio'), last), (
+                ('temporal', 'audio'), last)))
+    seen = dict(experts)
+    del seen['temporal']
+    models = {
+        'CAST':
+        Contender(dict(type='CAST'), args, dtype),
+        'CAVA':
+        Contender(
+            dict(type='CAST', experts=seen, exchanges=[cava]), args, dtype,
+            'CAVAHead', args.sound_frames),
+        'CA2ST':
+        Contender(
+            dict(
+                type='CAST',
+                experts=experts,
+                exchanges=others,
+                share_projections=True), args, dtype, 'CA2STHead',
+            args.sound_frames)
+    }
+    for kind in ['forward'] + ['training'] * (not args.no_train):
+        steps = {n: getattr(model, kind) for n, model in models.items()}
+        flops = {n: _flops(models[n], steps[n]) for n in models}
+        times = alternate(
+            steps, args.rounds, device, clock=CLOCKS[args.clock])
+        rows = [{
+            'model': name,
+            'seconds': Figure.of(times[name]),
+            'time / CAST': ratio(times, name, 'CAST'),
+            'GFLOP': f'{flops[name] / 1e9:.0f}',
+            'FLOP / CAST': f'{flops[name] / flops["CAST"]:.2f}',
+            'peak GB': f'{model.peak(steps[name]) / 1e9:.2f}'
+        } for name, model in models.items()]
+        report(
+            f'{kind}: {_describe(args)}, {args.sound_frames} frames of sound',
+            rows, environment(device, args.clock), json_path(args.json, kind))
+
+
+TABLES = dict(speed=speed, experts=experts, growth=growth, hearing=hearing)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -391,7 +458,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=TABLES,
         default='speed',
         help='speed: against the eager twin; experts: against MMAction2, '
-        'open_clip and timm; growth: more frames, pixels, clips, width')
+        'open_clip and timm; growth: more frames, pixels, clips, width; '
+        'hearing: CAVA and CA2ST against CAST')
     parser.add_argument('--arch', choices=['tiny', *ARCHS], default='base')
     parser.add_argument('--frames', type=int, default=16)
     parser.add_argument('--size', type=int, default=224)
@@ -411,6 +479,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         choices=['half', 'compile', 'with_cp'],
         help='more contenders: CAST with frozen_dtype, compile, with_cp')
+    parser.add_argument(
+        '--sound-frames',
+        type=int,
+        default=400,
+        help='hearing: frames of the spectrogram')
     parser.add_argument('--no-train', action='store_true')
     parser.add_argument(
         '--max-batch',

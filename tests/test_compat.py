@@ -1,5 +1,5 @@
 """Every test named ``..._defect`` fails once the host is mended; then the
-remedy in compat.py can go, and its tests with it."""
+remedy in compat can go, and its tests with it."""
 import inspect
 import subprocess
 import sys
@@ -64,7 +64,7 @@ def test_a_source_install_is_left_alone(tmp_path, monkeypatch):
     (tmp_path / 'models/localizers/drn').mkdir(parents=True)
     monkeypatch.setattr(mmaction, '__file__', str(tmp_path / '__init__.py'))
     monkeypatch.delitem(sys.modules, 'mmaction.models.localizers.drn')
-    assert compat.missing_drn() is False
+    assert compat.packages.missing_drn() is False
 
 
 def test_importlib_metadata_defect():

@@ -1,5 +1,5 @@
 """The host's own ways of loading. Tests named ``..._defect`` fail once the
-host is mended; then the remedy in compat.py can go."""
+host is mended; then the remedy in compat can go."""
 import inspect
 
 import pytest

@@ -14,7 +14,9 @@ from mmengine.runner import FlexibleRunner, Runner
 # What MMEngine's runners read from the config besides their arguments.
 READ_FROM_CONFIG = ('runner_type', 'custom_imports', 'model_wrapper_cfg',
                     'find_unused_parameters', 'activation_checkpointing',
-                    'efficient_conv_bn_eval')
+                    'efficient_conv_bn_eval',
+                    # read by this package's tools, see `state_classes`
+                    'num_classes', 'num_verbs', 'num_nouns')
 # How alike a name must be to be taken for a misspelt option. No name in the
 # configs of MMAction2 or of this package comes near this.
 ALIKE = 0.85

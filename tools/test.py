@@ -8,6 +8,7 @@ from mmengine.config import Config, DictAction
 # Before the host: this mends it.
 from cast_mmaction.config_names import read_config
 from cast_mmaction.engine import leave_process_group
+from cast_mmaction.engine.sizes import state_classes
 from cast_mmaction.options import check_options
 from mmaction.registry import RUNNERS
 from mmengine.runner import Runner
@@ -51,6 +52,7 @@ def build_config(args: argparse.Namespace) -> Config:
     check_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
     cfg.merge_from_dict(args.cfg_options)
+    state_classes(cfg)
     cfg.work_dir = args.work_dir or cfg.get(
         'work_dir', f'work_dirs/{Path(args.config).stem}')
     cfg.load_from, cfg.resume = args.checkpoint, False

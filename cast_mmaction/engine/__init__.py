@@ -10,15 +10,16 @@ from .optim import LayerDecayOptimWrapperConstructor
 from .precision_hook import PrecisionHook
 from .preemption import PreemptionHook
 from .schedule import WarmupCosineLR
+from .sizes import SizesHook
 
 # Their names up to 0.1; they go with the next release.
 whole_file = atomic_write
 CASTOptimWrapperConstructor = LayerDecayOptimWrapperConstructor
 
 __all__ = [
-    'CASTOptimWrapperConstructor', 'FinetuneHook', 'LayerDecayOptimWrapperConstructor',
-    'NonFiniteHook', 'PrecisionTestLoop',
-    'PrecisionHook', 'PrecisionValLoop', 'PreemptionHook', 'ResumableEpochLoop',
-    'SafeCheckpointHook', 'StepSeedHook', 'StrictLoadHook', 'WarmupCosineLR',
-    'leave_process_group', 'whole_file'
+    'CASTOptimWrapperConstructor', 'FinetuneHook',
+    'LayerDecayOptimWrapperConstructor', 'NonFiniteHook', 'PrecisionHook',
+    'PrecisionTestLoop', 'PrecisionValLoop', 'PreemptionHook',
+    'ResumableEpochLoop', 'SafeCheckpointHook', 'SizesHook', 'StepSeedHook',
+    'StrictLoadHook', 'WarmupCosineLR', 'leave_process_group', 'whole_file'
 ]

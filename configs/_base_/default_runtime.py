@@ -19,6 +19,7 @@ default_hooks = dict(
     non_finite=dict(type='NonFiniteHook'),
     preemption=dict(type='PreemptionHook'),
     strict_load=dict(type='StrictLoadHook'),
+    sizes=dict(type='SizesHook'),
     unreadable_videos=dict(type='UnreadableVideoHook'),
     missing_sound=dict(type='MissingSoundHook'))
 

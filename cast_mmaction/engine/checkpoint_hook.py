@@ -290,12 +290,11 @@ class SafeCheckpointHook(CheckpointHook):
 
     def _check_finite(self, runner) -> None:
         """All processes stop if one has weights that are not finite."""
-        model = runner.model
-        bad = [
-            name for name, x in (*model.named_parameters(),
-                                 *model.named_buffers())
-            if x.is_floating_point() and not x.isfinite().all()
+        learnt = [*runner.model.named_parameters()] + [
+            (name, buffer) for name, buffer in runner.model.named_buffers()
+            if name.endswith(('running_mean', 'running_var'))
         ]
+        bad = [name for name, x in learnt if not x.isfinite().all()]
         verdict = torch.tensor(len(bad))
         all_reduce(verdict, 'max')
         if verdict.item():

@@ -6,9 +6,9 @@
 
 The spatial expert learns to name single shapes and walls on stills, the
 temporal one in which of twelve ways a random blob moves, the audio one which
-of four sounds is heard: none sees or hears a clip of the verb-noun set. Beside the label of the whole, every token is asked what is
-there, or whether there is nothing; without it, the temporal expert stays at
-chance for very long.
+of four sounds is heard: none sees or hears a clip of the verb-noun set. Beside
+the label of the whole, every token is asked what is there, or whether there is
+nothing; without it, the temporal expert stays at chance for very long.
 
 Every batch is drawn afresh from (seed, step). An interrupted run goes on.
 """

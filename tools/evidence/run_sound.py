@@ -13,7 +13,6 @@ from pathlib import Path
 from run_table import ROOT, Run, call
 
 ROWS = ('ca2st', 'cava', 'cast', 'audio', 'temporal', 'spatial', 'late_sound')
-BUDGET = ('train_cfg.max_epochs=1', )  # for all
 
 
 def main() -> None:
@@ -25,10 +24,16 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument(
         '--jobs', type=int, default=2, help='trainings at a time')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        help='as in tools/train.py, for every row')
     args = parser.parse_args()
     os.environ.setdefault('OMP_NUM_THREADS', '1')  # jobs share the cores
     runs = [
-        Run(row, None, args.folder / row / f'seed{seed}', seed, BUDGET)
+        Run(row, None, args.folder / row / f'seed{seed}', seed,
+            tuple(args.cfg_options))
         for seed in args.seeds for row in args.rows
     ]
     with ThreadPoolExecutor(args.jobs) as pool:
@@ -45,11 +50,13 @@ def execute(run: Run) -> Run:
     if run.config == 'ca2st':
         config = ROOT / 'configs/demo/ca2st_demo.py'
     run.folder.mkdir(parents=True, exist_ok=True)
+    options = ['--cfg-options', *run.options] if run.options else []
     call('train', run, 1, config, '--work-dir', run.folder, '--seed',
-         run.seed, '--resume', '--cfg-options', *run.options)
+         run.seed, '--resume', *options)
     checkpoint = (run.folder / 'last_checkpoint').read_text().strip()
     call('test', run, 1, config, checkpoint, '--work-dir',
-         run.folder / 'test', '--dump', run.folder / 'predictions.pkl')
+         run.folder / 'test', '--dump', run.folder / 'predictions.pkl',
+         *options)
     done.touch()
     return run
 

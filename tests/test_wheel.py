@@ -142,6 +142,7 @@ def test_it_trains_the_demo_by_name(run, installed, tmp_path):
               'train_cfg.max_epochs=1', 'train_dataloader.batch_size=4',
               'model.backbone.spatial.pretrained=None',
               'model.backbone.temporal.pretrained=None',
+              'default_hooks.strict_load.allow_random_experts=True',
               'param_scheduler.0.warmup=1', 'default_hooks.logger.interval=1')
     assert 'Epoch(train) [1][4/4]' in out
     assert (tmp_path / 'work_dirs/cast_demo/epoch_1.pth').is_file()

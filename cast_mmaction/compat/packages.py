@@ -183,7 +183,7 @@ def fixed_list_of_packages() -> bool:
     from mmengine.config import config as config_module
     from mmengine.config.utils import MODULE2PACKAGE
     from mmengine.hub import hub as hub_module
-    package = __package__
+    package = __package__.partition('.')[0]
     if package in MODULE2PACKAGE:
         return False
     MODULE2PACKAGE[package] = package
@@ -191,7 +191,7 @@ def fixed_list_of_packages() -> bool:
 
     def get_installed_path(name: str) -> str:
         return str(
-            Path(__file__).parent) if name == package else path_of(name)
+            Path(__file__).parents[1]) if name == package else path_of(name)
 
     def get_cfg_path(cfg_path: str, filename: str) -> tuple:
         path, scope = cfg_path_of(cfg_path, filename)

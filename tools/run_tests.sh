@@ -11,4 +11,8 @@ source tools/install.sh
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" HF_HUB_OFFLINE=1
 # They are about the CPU; tools/benchmarks/gpu.sh runs what is about a GPU.
 export CUDA_VISIBLE_DEVICES=
-exec python -m pytest -ra "$@"
+
+# A process for each core, a file of tests at a time. Each takes 2 GB or so.
+processes="$(env -u OMP_NUM_THREADS nproc)"
+exec python -m pytest -ra -n "$((processes < 4 ? processes : 4))" \
+    --dist loadfile "$@"

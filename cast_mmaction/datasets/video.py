@@ -180,9 +180,11 @@ class PyAVReader:
     def times(self) -> np.ndarray:
         """When each frame appears, seconds after the first; closes the file.
         """
+        # A stream of a closed file knows nothing any more.
+        time_base = float(self._stream.time_base)
         self._container.close()
         pts = np.array(self._pts, np.float64)
-        return (pts - pts[0]) * float(self._stream.time_base)
+        return (pts - pts[0]) * time_base
 
     def _seconds(self, pts: int) -> float:
         return float((pts - (self._stream.start_time or 0)) *

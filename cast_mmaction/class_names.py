@@ -83,6 +83,13 @@ def names_by_task(meta: Optional[Mapping[str, Any]]) -> Dict[str, List[str]]:
     }
 
 
+def names_of(model: Any) -> Dict[str, List[str]]:
+    """The names that a recognizer carries, else those of its config, by
+    task."""
+    return names_by_task(
+        getattr(model, 'dataset_meta', None) or names_in_config(model.cfg))
+
+
 def names_in_config(cfg: Mapping[str, Any]) -> Dict[str, List[str]]:
     """The names that the test data set of a config refers to, as metainfo.
 

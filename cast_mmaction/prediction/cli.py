@@ -20,6 +20,7 @@ from ..atomic_write import atomic_write
 from ..checkpoints import CheckpointError
 from ..datasets.annotations import VIDEO_SUFFIXES
 from ..hub import from_pretrained
+from ..list_files import read_lines
 from .answers import Answer
 from .drawing import draw_answers, timeline_chart
 from .predictor import predict
@@ -93,7 +94,7 @@ def find_videos(source: str) -> List[str]:
     if path.suffix.lower() not in ('.txt', '.csv'):
         return [source]
     found = []
-    for number, line in enumerate(_text_lines(path), 1):
+    for number, line in read_lines(source):
         if not line.strip():
             continue
         names = [line.strip(), line.strip().rpartition(' ')[0],
@@ -109,13 +110,6 @@ def find_videos(source: str) -> List[str]:
     if not found:
         raise ValueError(f'{source}: no line of it names a video')
     return found
-
-
-def _text_lines(path: Path) -> List[str]:
-    try:
-        return path.read_text(encoding='utf-8-sig').splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: not text in UTF-8 ({error})') from None
 
 
 def write_answers(answers: Sequence[Answer], path: Path) -> None:

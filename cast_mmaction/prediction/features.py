@@ -27,7 +27,7 @@ from ..hub import save_tensors
 from ..models.cast import CAST
 from ..visualization.attention_maps import streams
 from .cli import add_model_arguments, find_videos, load_model
-from .predictor import model_input_pipeline
+from .predictor import model_input_pipeline, request_for
 
 LEVELS = ('pooled', 'step', 'token')
 MOMENTS = ('before', 'after')
@@ -257,10 +257,8 @@ def run(args: argparse.Namespace) -> None:
     model = load_model(args).eval()
     pipeline = Compose(model_input_pipeline(model.cfg, args.single_view))
     for number, video in enumerate(rest, 1):
-        request = dict(
-            filename=video, label=-1, start_index=0, modality='RGB')
         try:
-            batch = pseudo_collate([pipeline(request)])
+            batch = pseudo_collate([pipeline(request_for(video))])
         except UnreadableVideo as error:
             store.refuse(video, str(error))
             print(f'unreadable: {error}')

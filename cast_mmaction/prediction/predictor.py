@@ -9,7 +9,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from ..class_names import names_by_task, names_in_config
+from ..class_names import names_of
 from ..datasets.video import READERS, UnreadableVideo
 from .answers import Answer, best_guesses
 
@@ -62,8 +62,7 @@ def predict(model: nn.Module,
         raise ValueError('stride needs a window')
     init_default_scope(model.cfg.get('default_scope', 'mmaction'))
     pipeline = model_input_pipeline(model.cfg, single_view)
-    names = names_by_task(
-        getattr(model, 'dataset_meta', None) or names_in_config(model.cfg))
+    names = names_of(model)
     videos = [videos] if isinstance(videos, str) else list(videos)
     loader = DataLoader(
         _Windows(_all_windows(videos, window, stride), Compose(pipeline)),
@@ -113,6 +112,11 @@ def model_input_pipeline(cfg: Config, single_view: bool = False) -> List[dict]:
             if step['type'] in ('ThreeViewCrop', 'ThreeCrop', 'TenCrop'):
                 step['type'] = 'CenterCrop'
     return steps
+
+
+def request_for(video: str) -> Dict[str, Any]:
+    """What a test pipeline is given for a file without a label."""
+    return dict(filename=video, label=-1, start_index=0, modality='RGB')
 
 
 def video_seconds(path: str) -> float:
@@ -174,8 +178,7 @@ class _Windows(Dataset):
 
     def __getitem__(self, index: int) -> tuple:
         place = self.windows[index]
-        request: Dict[str, Any] = dict(
-            filename=place.video, label=-1, start_index=0, modality='RGB')
+        request = request_for(place.video)
         if place.start is not None:
             request.update(start_time=place.start, stop_time=place.stop)
         try:

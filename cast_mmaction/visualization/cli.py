@@ -20,11 +20,11 @@ from mmengine.dataset import Compose, pseudo_collate
 from torch import Tensor, nn
 
 from ..checkpoints import CheckpointError
-from ..class_names import names_by_task, names_in_config
+from ..class_names import names_of
 from ..datasets.video import UnreadableVideo
 from ..prediction.answers import best_guesses
 from ..prediction.cli import add_model_arguments, load_model
-from ..prediction.predictor import model_input_pipeline
+from ..prediction.predictor import model_input_pipeline, request_for
 from .attention_maps import (AttentionMap, directions, grid_of_source,
                              record_attention, streams)
 from .overlay import (Row, contact_sheet, save_sheet, save_video,
@@ -54,14 +54,10 @@ def watch(model: nn.Module, video: str) -> Watched:
         UnreadableVideo: If the video cannot be read.
     """
     pipeline = Compose(model_input_pipeline(model.cfg, single_view=True))
-    batch = pseudo_collate([
-        pipeline(
-            dict(filename=video, label=-1, start_index=0, modality='RGB'))
-    ])
+    batch = pseudo_collate([pipeline(request_for(video))])
     raw = batch['inputs']
     frames = (raw['imgs'] if isinstance(raw, dict) else raw)[0]
-    names = names_by_task(
-        getattr(model, 'dataset_meta', None) or names_in_config(model.cfg))
+    names = names_of(model)
     with torch.no_grad():
         scores = model.test_step(batch)[0].pred_score
     top = best_guesses(scores, names, 1)
@@ -192,8 +188,7 @@ def target_of(model: nn.Module, words: Sequence[str]
     """
     if not words:
         return None
-    names = names_by_task(
-        getattr(model, 'dataset_meta', None) or names_in_config(model.cfg))
+    names = names_of(model)
     target = {}
     for word in words:
         task, _, name = word.rpartition('=')

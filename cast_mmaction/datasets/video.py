@@ -283,7 +283,9 @@ class DecordReader:
         self.path = path
         self._errors = (decord.DECORDError, DECORDLimitReachedError,
                         RuntimeError, IndexError)
-        check_is_file(path)
+        # First, because decord takes memory for as many frames as a damaged
+        # file announces, and ends the process if there is not enough.
+        expected = PyAVReader(path).times()
         try:
             # Any frame that decord made up from a neighbour is an error.
             self._reader = decord.VideoReader(
@@ -298,7 +300,7 @@ class DecordReader:
             raise UnreadableVideo(
                 path, 'starts with frames that are not shown, which decord '
                 "counts: read it with decoder='pyav'")
-        self._check_numbers(shown[:, 0] - shown[0, 0])
+        self._check_numbers(shown[:, 0] - shown[0, 0], expected)
         self.fps = float(self._reader.get_avg_fps())
         self._first, last = 0, len(shown)
         if start is not None:
@@ -321,10 +323,10 @@ class DecordReader:
                                   self._explain(error)) from error
         return list(frames)
 
-    def _check_numbers(self, times: np.ndarray) -> None:
+    def _check_numbers(self, times: np.ndarray,
+                       expected: np.ndarray) -> None:
         """The frames must be those of PyAV: decord also counts frames that a
         container hides, and fields."""
-        expected = PyAVReader(self.path).times()
         if len(times) != len(expected) or np.abs(
                 times - expected).max() > 0.5 / self._reader.get_avg_fps():
             raise UnreadableVideo(

@@ -32,6 +32,8 @@ CHANGES = ('os.rename', 'os.remove', 'os.link', 'os.mkdir', 'os.truncate')
 IN_ONE_PIECE = ('.pth', 'best_checkpoints.json', 'last_checkpoint')
 # Bytes after which a write is cut off: less than any file that matters has.
 HALF = 40
+# Holds the number of an epoch: only its first byte can be missing.
+ONE_BYTE = 'open .last_validation.tmp'
 
 
 class Moment(NamedTuple):
@@ -187,7 +189,8 @@ def kill_at(folder: Path, moment: Moment) -> None:
         # Python would turn it into an error, and the training could react.
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (HALF, HALF))
+        size = 0 if event == ONE_BYTE else HALF
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
     watch(folder, on_event)
 

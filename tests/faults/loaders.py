@@ -19,6 +19,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Tuple
 
 import torch
@@ -26,6 +27,7 @@ import torch
 import cast_mmaction
 from cast_mmaction.checkpoints import (CheckpointError, load_classifier,
                                        read_checkpoint, read_state_dict)
+from cast_mmaction.engine import FinetuneHook
 from cast_mmaction.engine.newest import check_whole
 from cast_mmaction.evaluation.predictions import load_dump
 from mmaction.apis import init_recognizer
@@ -33,6 +35,7 @@ from mmaction.apis.inferencers import (ActionRecogInferencer,
                                        MMAction2Inferencer)
 from mmaction.registry import MODELS
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import FlexibleRunner, Runner
 from tests.faults.hostile import family
@@ -59,6 +62,9 @@ PIPELINE = [
 EXPERTS = dict(
     clip=dict(type='CLIPExpert', **SIZES),
     videomae=dict(type='VideoMAEExpert', **SIZES),
+    vjepa2=dict(type='VJEPA2Expert', **SIZES),
+    ast=dict(
+        type='ASTExpert', arch=SIZES['arch'], num_mel_bins=32, num_frames=32),
     timm=dict(
         type='TimmExpert',
         model_name='vit_tiny_patch16_224',
@@ -84,10 +90,13 @@ def loaders(folder: Path) -> Dict[str, Tuple[Callable[[str], Any], dict]]:
         backbone=dict(spatial=EXPERTS['clip']),
         data_preprocessor=MODEL['data_preprocessor']))).dump(
             str(folder / 'demo.py'))
+    (folder / 'narrations.csv').write_text(
+        'narration_id,verb_class,noun_class\nP01_01_0,0,0\n')
     made = {
         'read_checkpoint': read_checkpoint,
         'read_state_dict': read_state_dict,
         'from_pretrained': cast_mmaction.from_pretrained,
+        'finetune': lambda path: finetune(model, path),
         'classifier': lambda path: load_classifier(model.cls_head.fc_cls,
                                                    path),
         'init_recognizer': lambda path: init_recognizer(cfg, path, 'cpu'),
@@ -102,6 +111,9 @@ def loaders(folder: Path) -> Dict[str, Tuple[Callable[[str], Any], dict]]:
                                      folder / 'model.py', path,
                                      folder / 'published'),
         'load_dump': lambda path: dump(folder, path),
+        'make_submission': lambda path: tool(
+            'results/make_submission.py', path, folder / 'narrations.csv',
+            folder / 'out.zip', '--sls-pt=0', '--sls-tl=0', '--sls-td=0'),
         'fuse_results': lambda path: tool('results/fuse_results.py', path,
                                           '--annotations', folder / 'no.csv'),
         'folder of transformers': lambda path: in_folder(
@@ -140,6 +152,12 @@ def runners(folder: Path) -> Dict[str, Tuple[Callable[[str], Any], dict]]:
                 lambda path, runner=runner: beside(runner, folder, path),
                 whole)
     return made
+
+
+def finetune(model: torch.nn.Module, path: str) -> None:
+    FinetuneHook(path).before_train(
+        SimpleNamespace(iter=0, _resume=False, model=model,
+                        logger=MMLogger.get_current_instance()))
 
 
 def load_from(runner, path: str) -> None:

@@ -20,17 +20,18 @@ from tests.conftest import ROOT
 from tests.faults.loaders import EXPERTS, MARK, MODEL
 
 LOADERS = ('read_checkpoint', 'read_state_dict', 'from_pretrained',
-           'classifier', 'init_recognizer', 'Inferencer', 'Inferencer alone',
-           'convert', 'publish', 'load_dump', 'fuse_results',
-           'folder of transformers', 'check_whole', 'demo/pretrain',
+           'finetune', 'classifier', 'init_recognizer', 'Inferencer',
+           'Inferencer alone', 'convert', 'publish', 'load_dump',
+           'fuse_results', 'make_submission', 'folder of transformers',
+           'check_whole', 'demo/pretrain',
            'pretrained of clip', 'pretrained of videomae',
-           'pretrained of timm',
+           'pretrained of timm', 'pretrained of vjepa2', 'pretrained of ast',
            'Runner, load_from', 'Runner, resume', 'state beside a checkpoint',
            'FlexibleRunner, load_from', 'FlexibleRunner, resume')
 # What asks for more than tensors by name finds it in none of these files.
 TAKES_NONE = ('from_pretrained', 'Inferencer alone', 'load_dump',
-              'fuse_results', 'folder of transformers', 'demo/pretrain',
-              'state beside a checkpoint')
+              'fuse_results', 'make_submission', 'folder of transformers',
+              'demo/pretrain', 'state beside a checkpoint')
 FILES = 250
 MEMORY = 300  # MiB that one file may add to the most the process has had
 

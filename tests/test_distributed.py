@@ -121,13 +121,18 @@ def test_stopped_then_resumed_equals_uninterrupted(tmp_path, single, number,
         single, weights(tmp_path / 'run/epoch_4.pth'), rtol=1e-5, atol=1e-6)
 
 
-def test_one_process_with_a_bad_loss_stops_both(tmp_path):
+@pytest.mark.parametrize('sample, words', [
+    ('poison', 'the loss is not finite'),
+    ('steep', 'the loss is finite, its gradients are not')])
+def test_what_is_not_finite_in_one_process_stops_both(tmp_path, sample,
+                                                      words):
     config = dump(
-        tmp_path, 'run', batch=2, **{'train_dataloader.dataset.poison': 7})
+        tmp_path, 'run', batch=2, **{f'train_dataloader.dataset.{sample}': 7})
     done = subprocess.run([str(TRAIN), str(config), '2'],
                           env=environment(),
                           capture_output=True,
                           text=True,
                           timeout=120)
     assert done.returncode != 0
-    assert done.stderr.count('FloatingPointError: the loss is not finite') == 2
+    assert done.stderr.count(f'FloatingPointError: {words}') == 2
+    assert not (tmp_path / 'run/epoch_1.pth').exists()

@@ -7,9 +7,9 @@ import sys
 import pytest
 from mmengine.config import Config
 
-from cast_mmaction.evaluation.predictions import (load_dump, read_submission,
-                                                  score)
+from cast_mmaction.evaluation.predictions import load_dump, score
 from .conftest import ROOT
+from .submission import read_submission
 from .untrimmed import make_untrimmed
 
 pytestmark = pytest.mark.slow

@@ -285,16 +285,3 @@ def write_submission(path: str, predictions: Predictions,
     with atomic_write(path) as temporary:
         with zipfile.ZipFile(temporary, 'w', zipfile.ZIP_DEFLATED) as file:
             file.writestr('test.json', json.dumps(content))
-
-
-def read_submission(path: str) -> Predictions:
-    """Read the zip back."""
-    with zipfile.ZipFile(path) as file:
-        results = json.loads(file.read('test.json'))['results']
-    scores = {
-        task: np.array([[row[task][str(i)] for i in range(len(row[task]))]
-                        for row in results.values()])
-        for task in TASKS
-    }
-    return Predictions(
-        list(results), unreadable=np.zeros(len(results), bool), **scores)

@@ -23,7 +23,6 @@ from ..checkpoints.rename import StateDict
 from .adapters import init_linear
 from .attention import GRID_WINDOWS, GridWindow, SelfAttention, Window
 from .expert import Expert, TokenSpec, grid_of, num_steps, weights_of
-from .running import DropSamples
 from .vit import Block, PatchEmbed, check_arch
 
 # The windows of a block, one after the other.
@@ -111,34 +110,24 @@ class SpaceTimeBlock(Block):
                  windows: Tuple[Window, ...], drop_path_rate: float,
                  mlp_dims: int) -> None:
         super().__init__(embed_dims, num_heads, windows[-1], nn.GELU, NORM_EPS,
-                         mlp_dims)
+                         mlp_dims, drop_path_rate=drop_path_rate)
         self.steps = nn.ModuleList(
             AttentionStep(embed_dims, num_heads, window)
             for window in windows[:-1])
         # Frames attend alone, but the clip has one class token.
         self.share_class_token = bool(self.steps) and windows[-1] == 'space'
-        self.drop_path = DropSamples(drop_path_rate)
 
     def attend(self, x: Tensor) -> Tensor:
         """What all attentions add to ``(B, T, 1+N, D)``."""
         added = torch.zeros_like(x)
         for step in self.steps:
             added = added + self.drop_path(step(x + added))
-        out = super().attend(x + added)
+        out = self.attn(self.norm1(x + added))
         if self.share_class_token:
             copies = out[:, :, :1]
             mean = copies.mean(dim=1, keepdim=True).expand_as(copies)
             out = torch.cat([mean, out[:, :, 1:]], dim=2)
         return added + self.drop_path(out)
-
-    def feed_forward(self, x: Tensor) -> Tuple[Tensor, Tensor]:
-        out, normed = super().feed_forward(x)
-        return self.drop_path(out), normed
-
-    def forward(self, x: Tensor) -> Tensor:
-        # The halves drop by themselves, each of their additions.
-        x = x + self.attend(x)
-        return x + self.feed_forward(x)[0]
 
 
 @MODELS.register_module()

@@ -77,8 +77,7 @@ class Block(nn.Module):
         norm_eps: Epsilon of both LayerNorms.
         mlp_dims: Hidden width of the MLP; None for 4 D.
         rotary: See :class:`SelfAttention`.
-        drop_path_rate: Probability that a sample skips a half of the block,
-            where the block runs as a whole.
+        drop_path_rate: Probability that a sample skips a half of the block.
     """
 
     def __init__(self,
@@ -99,16 +98,16 @@ class Block(nn.Module):
 
     def attend(self, x: Tensor, window: Optional[Window] = None) -> Tensor:
         """``MHSA(LN(x))``, no residual; another window on request."""
-        return self.attn(self.norm1(x), window)
+        return self.drop_path(self.attn(self.norm1(x), window))
 
     def feed_forward(self, x: Tensor) -> Tuple[Tensor, Tensor]:
         """``FFN(LN(x))``, no residual, and ``LN(x)`` for an adapter."""
         normed = self.norm2(x)
-        return self.mlp(normed), normed
+        return self.drop_path(self.mlp(normed)), normed
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.drop_path(self.attend(x))
-        return x + self.drop_path(self.feed_forward(x)[0])
+        x = x + self.attend(x)
+        return x + self.feed_forward(x)[0]
 
 
 class PatchEmbed(nn.Module):
@@ -254,9 +253,8 @@ class VisionTransformer(Expert):
         step: Frames that make one time step; T = num_frames / step.
         act: Activation of the MLPs.
         pretrained: Weights to load in :meth:`init_weights`, strictly.
-        drop_path_rate: For the expert as a backbone by itself: drop path at
-            the last block, growing linearly from 0 at the first. Others that
-            step through the blocks have their own.
+        drop_path_rate: Drop path at the last block, growing linearly from 0
+            at the first, as long as the expert is not frozen.
         init_cfg: As in mmengine.
     """
     window: str

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from cast_mmaction.evaluation.predictions import (check_complete, fuse,
-                                                  load_dump, read_submission,
-                                                  score, write_dump,
+                                                  load_dump, score, write_dump,
                                                   write_official_pickle,
                                                   write_submission)
+from tests.submission import read_submission
 
 LEVELS = dict(sls_pt=2, sls_tl=3, sls_td=4)
 

@@ -87,20 +87,29 @@ def test_is_a_spatial_expert_of_cast():
 
 
 @pytest.mark.parametrize('compile', [False, dict(backend='aot_eager')])
-@pytest.mark.parametrize('adapted', ['AIM', 'AdaptedExpert'])
-def test_an_adapted_expert_keeps_its_drop_path_inside_cast(adapted, compile):
+@pytest.mark.parametrize('kind', ['AIM', 'AdaptedExpert', 'trained'])
+def test_an_expert_keeps_its_drop_path_inside_cast(kind, compile):
     """The same draws give the same features, compiled or not."""
     expert = dict(
         type='VideoMAEExpert', arch=TINY, img_size=32, num_frames=4)
     spatial = tiny(frame_stride=2, drop_path_rate=.9)
-    if adapted == 'AdaptedExpert':
-        spatial = dict(type=adapted, expert=expert, drop_path_rate=.9)
+    if kind == 'AdaptedExpert':
+        spatial = dict(type=kind, expert=expert, drop_path_rate=.9)
+    if kind == 'trained':
+        spatial = dict(expert, drop_path_rate=.9)
     backbone = build(
-        dict(type='CAST', spatial=spatial, temporal=expert, compile=compile),
+        dict(
+            type='CAST',
+            spatial=spatial,
+            temporal=expert,
+            compile=compile,
+            freeze_experts=kind != 'trained'),
         num_classes=0).backbone.train()
     fill(backbone)
     clip = torch.randn(8, 3, 4, 32, 32)
-    assert not any(x.training for x in backbone.spatial.expert.modules())
+    if kind != 'trained':
+        frozen = backbone.spatial.expert.modules()
+        assert not any(x.training for x in frozen)
 
     def features():
         torch.manual_seed(0)

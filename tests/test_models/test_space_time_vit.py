@@ -25,7 +25,7 @@ def test_golden_output(shared, scheme, name):
 
 
 @pytest.mark.parametrize('scheme, millions',
-                         zip(SCHEMES, (85.9, 85.9, 121.4, 121.4, 156.8)))
+                         [*zip(SCHEMES, (85.9, 85.9, 121.4, 121.4, 156.8))])
 def test_parameters_are_those_of_the_paper(scheme, millions):
     # With the classifier of SSv2.
     trained, total = counted(

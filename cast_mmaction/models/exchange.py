@@ -14,7 +14,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from .adapters import init_linear
-from .attention import CrossAttention, check_window
+from .attention import CrossAttention
 from .expert import TokenSpec
 
 STREAMS = ('spatial', 'temporal')
@@ -218,7 +218,6 @@ class CrossRead(nn.Module):
                  positions: bool,
                  source_dims: Optional[int] = None) -> None:
         super().__init__()
-        check_window(window)
         self.resample = Resample(
             source, reader, time=window == 'space', space=window == 'time')
         self.attn = CrossAttention(embed_dims, num_heads, window, source_dims)

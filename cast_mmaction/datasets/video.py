@@ -154,6 +154,11 @@ class PyAVReader:
         """The open file (``av.InputContainer``), for its sound."""
         return self._container
 
+    @property
+    def shown_at(self) -> float:
+        """When frame 0 is shown, seconds of the file's own clock."""
+        return float(self._pts[0] * self._stream.time_base)
+
     def read(self, indices: Sequence[int]) -> List[np.ndarray]:
         """Decode frames and close the file.
 

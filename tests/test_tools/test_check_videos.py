@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from cast_mmaction.preparation import whole
 from tests.conftest import ROOT
 from tests.faults.videos import write_video
 
@@ -79,15 +80,15 @@ def test_a_scan_goes_on_where_it_was_ended(root, monkeypatch, capsys):
 
 
 def test_a_crash_costs_its_own_file_alone(root, monkeypatch):
-    check = tool.check
+    fault_of = tool.fault_of
 
     def crash(path, decoder):
         if path.endswith('_0.mp4'):
             faulthandler.disable()
             os.kill(os.getpid(), signal.SIGSEGV)
-        return check(path, decoder)
+        return fault_of(path, decoder)
 
-    monkeypatch.setattr(tool, 'check', crash)
+    monkeypatch.setattr(tool, 'fault_of', crash)
     good, bad = run(root)
     assert good == 'a b/P01_01_1.mp4 1\n'
     assert 'P01_01_0.mp4 0\tthe process crashed (SIGSEGV)\n' in bad
@@ -106,14 +107,14 @@ def test_lists_of_epic_kitchens(root):
 
 
 def test_long_videos_are_read_in_stretches(root, monkeypatch):
-    monkeypatch.setattr(tool, 'STRETCH', 5)
-    assert tool.check(str(root / 'videos/P01_01_0.mp4'), 'pyav') == ''
+    monkeypatch.setattr(whole, 'STRETCH', 5)
+    assert whole.fault_of(str(root / 'videos/P01_01_0.mp4'), 'pyav') == ''
     data = bytearray((root / 'videos/P01_01_0.mp4').read_bytes())
     place = data.index(b'mdat') + 4
     data[place:place + 400] = bytes(400)
     path = root / 'videos/damaged.mp4'
     path.write_bytes(data)
-    assert tool.check(str(path), 'pyav')
+    assert whole.fault_of(str(path), 'pyav')
 
 
 @pytest.mark.parametrize('text, message', [

@@ -24,25 +24,16 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional
 from cast_mmaction.atomic_write import atomic_write
 from cast_mmaction.contained import contained
 from cast_mmaction.datasets.epic_kitchens import OFFICIAL_PATHS
-from cast_mmaction.datasets.video import READERS, UnreadableVideo
+from cast_mmaction.datasets.video import READERS
 from cast_mmaction.list_files import (named_cells, quoted, read_lines,
                                       read_rows)
-
-# Frames decoded at a time: an hour of video does not fit into the memory.
-STRETCH = 64
+from cast_mmaction.preparation.whole import facts_of, fault_of, read_journal
 
 
 class Entry(NamedTuple):
     """A line of the list, and the video that it is about."""
     line: str
     path: str
-
-
-class Facts(NamedTuple):
-    """A file as it was when it was read."""
-    path: str
-    size: int
-    time: int
 
 
 def parse_args(argv: Optional[List[str]]) -> argparse.Namespace:
@@ -119,48 +110,6 @@ def entries_of(args: argparse.Namespace) -> Iterator[Entry]:
         end = row.line
 
 
-def check(path: str, decoder: str) -> str:
-    """Read a video to its end.
-
-    Returns:
-        str: What is wrong with it, '' if nothing.
-    """
-    try:
-        reader = READERS[decoder](path)
-        for start in range(0, len(reader), STRETCH):
-            if start:  # reading closes a reader
-                reader = READERS[decoder](path)
-            reader.read(range(start, min(start + STRETCH, len(reader))))
-    except UnreadableVideo as error:
-        return ' '.join(error.reason.split())
-    return ''
-
-
-def facts_of(path: str) -> Facts:
-    """What a file is known by in the journal."""
-    try:
-        facts = os.stat(path)
-    except (OSError, ValueError):  # ValueError: no name that a file can have
-        return Facts(path, -1, -1)
-    return Facts(path, facts.st_size, facts.st_mtime_ns)
-
-
-def read_journal(path: Path) -> Dict[Facts, str]:
-    """What was found before: '' or a reason.
-
-    A line may be half a line, if the machine went down.
-    """
-    found = {}
-    if path.is_file():
-        for line in path.read_text().splitlines():
-            try:
-                *facts, reason = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            found[Facts(*facts)] = reason
-    return found
-
-
 def scan(args: argparse.Namespace, paths: Iterable[str]) -> Dict[str, str]:
     """Check the files that the journal does not know, and note each.
 
@@ -174,7 +123,7 @@ def scan(args: argparse.Namespace, paths: Iterable[str]) -> Dict[str, str]:
     left = [path for path in facts if path not in found]
     if found:
         print(f'{len(found)} of {len(facts)} videos are known from {journal}')
-    read = partial(check, decoder=args.decoder)
+    read = partial(fault_of, decoder=args.decoder)
     with open(journal, 'a') as notes:
         notes.write('\n')  # after half a line
         outcomes = contained(read, left, args.workers, args.seconds)

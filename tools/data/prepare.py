@@ -14,109 +14,178 @@
     tools/data/prepare.py kineticssound kinetics-400_val.csv \\
         --videos data/kinetics400/videos_val \\
         --out data/kinetics400/kineticssound_val_list_videos.txt
+    tools/data/prepare.py epic EPIC_100_train.csv EPIC_100_validation.csv \\
+        --videos EPIC-KITCHENS --clips data/ek100/clips --out data/ek100
 
-EPIC-KITCHENS-100 and EPIC-SOUNDS need no preparation: their official files
-are read as they are.
+--resized FOLDER makes smaller files that train several times faster, --verify
+reads every file to its end. A report by class and every fault by name lie
+beside the list. After a stop the same command goes on. EPIC-SOUNDS needs no
+preparation. docs/data.md has more.
 """
 import argparse
+import os
 import sys
 from pathlib import Path
+from typing import List, Optional
 
 import cast_mmaction
 from cast_mmaction.atomic_write import atomic_write
-from cast_mmaction.datasets.annotations import (Listing, make_list,
-                                                read_kinetics, read_ssv2,
-                                                write_list)
+from cast_mmaction.class_names import read_class_names
+from cast_mmaction.datasets.annotations import (Annotations, kinetics_entries,
+                                                ssv2_entries, write_list)
 from cast_mmaction.datasets.own_config import SIZES, config_text
 from cast_mmaction.datasets.own_data import (Found, class_lists,
                                              clips_of_csv, clips_of_folder,
                                              split_clips, write_lists)
 from cast_mmaction.datasets.sound_lists import (VGGSOUND_SPLITS,
-                                                read_kinetics_sound,
-                                                read_vggsound,
-                                                vggsound_file_names)
+                                                kinetics_sound_entries,
+                                                vggsound_entries)
+from cast_mmaction.preparation.epic import prepare_epic
+from cast_mmaction.preparation.official import Making, prepare
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[List[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest='command', required=True)
     add_official(commands)
-    add_sounding(commands)
+    add_epic(commands)
     add_own(commands)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def add_official(commands: argparse._SubParsersAction) -> None:
     """Lists of published data sets."""
-    for name in ('kinetics', 'ssv2'):
-        command = commands.add_parser(name, help=f'the list of {name}')
+    kinetics = commands.add_parser('kinetics', help='lists of Kinetics')
+    kinetics.add_argument(
+        'annotations', nargs='+', help='original CSVs of one edition')
+    kinetics.add_argument(
+        '--num-classes',
+        type=int,
+        help='of a subset, labelled from 0 by its own names (default: those '
+        'of Kinetics-400, -600 or -700)')
+    kinetics.add_argument(
+        '--classes',
+        help='the names of all classes, where the CSVs name some of them: a '
+        "file, or 'kinetics400'")
+    ssv2 = commands.add_parser(
+        'ssv2', help='lists of Something-Something V2')
+    ssv2.add_argument('annotations', nargs='+', help='JSONs of splits')
+    ssv2.add_argument('--labels', required=True, help='the labels JSON')
+    ssv2.add_argument(
+        '--answers', help='the labels of the test split, lines id;template')
+    vggsound = commands.add_parser('vggsound', help='lists of VGG-Sound')
+    vggsound.add_argument('annotations', help='vggsound.csv')
+    vggsound.add_argument(
+        '--split', choices=VGGSOUND_SPLITS, help='(default: both)')
+    vggsound.add_argument(
+        '--num-classes',
+        type=int,
+        default=309,
+        help='of a subset, labelled from 0 by its own names (default: 309)')
+    sound = commands.add_parser(
+        'kineticssound', help='a list of Kinetics-Sound')
+    sound.add_argument(
+        'annotations', help='original Kinetics-400 CSV of a split')
+    for command in (kinetics, ssv2, vggsound, sound):
         command.set_defaults(run=official)
         command.add_argument(
-            'annotations', help='original CSV or JSON of a split')
-        if name == 'ssv2':
-            command.add_argument(
-                '--labels', required=True, help='the labels JSON')
-        add_list_arguments(command)
+            '--videos',
+            help='folder of the videos; those found there make the list. '
+            'Without it the list names every annotated video <id>.mp4')
+        command.add_argument(
+            '--out',
+            required=True,
+            help='the list to write (*.txt), or a folder for one a split')
+        command.add_argument(
+            '--resized',
+            metavar='FOLDER',
+            help='make smaller files there; the list then names these')
+        add_making(command)
 
 
-def add_list_arguments(command: argparse.ArgumentParser) -> None:
-    """Where the videos are and the list goes."""
+def add_making(command: argparse.ArgumentParser) -> None:
+    """How videos are made and read."""
     command.add_argument(
-        '--videos',
-        help='folder of the videos; those found there make the list. '
-        'Without it the list names every annotated video <id>.mp4')
-    command.add_argument('--out', required=True, help='the list to write')
+        '--short-side',
+        type=int,
+        default=320,
+        help='pixels of the shorter side of what is made (default: 320)')
+    command.add_argument(
+        '--key-frames',
+        type=int,
+        default=30,
+        help='a key frame every so many frames (default: 30)')
+    command.add_argument(
+        '--verify',
+        action='store_true',
+        help='read every video to its end; what is made always is')
+    command.add_argument(
+        '--workers',
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help='processes (default: the CPU cores)')
+    command.add_argument(
+        '--seconds',
+        type=float,
+        default=600.,
+        help='for one video; what takes longer is broken (default: 600)')
+
+
+def making_of(args: argparse.Namespace, folder: Optional[str]) -> Making:
+    """Check the numbers."""
+    for name in ('short_side', 'key_frames', 'workers', 'seconds'):
+        if getattr(args, name) <= 0:
+            raise ValueError(f'--{name.replace("_", "-")} must be positive, '
+                             f'got {getattr(args, name)}')
+    return Making(folder, args.short_side, args.key_frames, args.verify,
+                  args.workers, args.seconds)
 
 
 def official(args: argparse.Namespace) -> None:
+    making = making_of(args, args.resized)
+    if args.videos is None and (args.resized or args.verify):
+        raise ValueError('--resized and --verify need --videos')
+    prepare(annotations_of(args), args.out, args.videos, making,
+            f'{args.command}_classes.txt')
+
+
+def annotations_of(args: argparse.Namespace) -> Annotations:
+    """Read what the command line names."""
     if args.command == 'kinetics':
-        labels = read_kinetics(args.annotations)
-    else:
-        labels = read_ssv2(args.annotations, args.labels)
-    write_listing(args, make_list(labels, args.videos))
-
-
-def write_listing(args: argparse.Namespace, listing: Listing) -> None:
-    """Write a list and say how much of it is there."""
-    if not listing.lines:
-        raise ValueError(f'{args.videos}: none of the {len(listing.missing)} '
-                         'annotated videos is there')
-    write_list(args.out, listing.lines)
-    print(f'{args.out}: {len(listing.lines)} videos')
-    if listing.missing:
-        print(f'{len(listing.missing)} annotated videos are not in '
-              f'{args.videos}, such as {listing.missing[0]}')
-
-
-def add_sounding(commands: argparse._SubParsersAction) -> None:
-    """Lists of published data sets of videos with sound."""
-    vggsound = commands.add_parser('vggsound', help='the list of VGG-Sound')
-    vggsound.add_argument('annotations', help='vggsound.csv')
-    vggsound.add_argument('--split', choices=VGGSOUND_SPLITS, required=True)
-    kinetics = commands.add_parser(
-        'kineticssound', help='the list of Kinetics-Sound')
-    kinetics.add_argument(
-        'annotations', help='original Kinetics-400 CSV of a split')
-    for command in (vggsound, kinetics):
-        command.set_defaults(run=sounding)
-        add_list_arguments(command)
-
-
-def sounding(args: argparse.Namespace) -> None:
-    """Write a list, and the names of VGG-Sound's classes beside it."""
+        names = args.classes and read_class_names(args.classes)
+        return kinetics_entries(args.annotations, args.num_classes, names)
+    if args.command == 'ssv2':
+        return ssv2_entries(args.annotations, args.labels, args.answers)
     if args.command == 'vggsound':
-        labels = read_vggsound(args.annotations, args.split)
-        listing = make_list(labels.of_videos, args.videos,
-                            vggsound_file_names)
-        write_list(
-            str(Path(args.out).with_name('vggsound_classes.txt')),
-            labels.classes)
-    else:  # its classes are shipped
-        labels = read_kinetics_sound(args.annotations)
-        listing = make_list(labels.of_videos, args.videos)
-    write_listing(args, listing)
+        return vggsound_entries(args.annotations, args.split,
+                                args.num_classes)
+    return kinetics_sound_entries(args.annotations)
+
+
+def add_epic(commands: argparse._SubParsersAction) -> None:
+    """EPIC-KITCHENS-100."""
+    command = commands.add_parser(
+        'epic', help='EPIC-KITCHENS-100: what is there, segments as clips')
+    command.set_defaults(run=epic)
+    command.add_argument('annotations', nargs='+', help='official CSVs')
+    command.add_argument(
+        '--videos', required=True, help='folder of the untrimmed videos')
+    command.add_argument(
+        '--out',
+        required=True,
+        help='folder for the CSVs without the rows whose video is missing')
+    command.add_argument(
+        '--clips',
+        metavar='FOLDER',
+        help='cut every segment out, as FOLDER/<narration_id>.mp4')
+    add_making(command)
+
+
+def epic(args: argparse.Namespace) -> None:
+    prepare_epic(args.annotations, args.videos, args.out,
+                 making_of(args, args.clips))
 
 
 def add_own(commands: argparse._SubParsersAction) -> None:
@@ -199,12 +268,14 @@ def shipped_configs() -> Path:
     return inside if inside.is_dir() else package.parent / 'configs'
 
 
-def main() -> None:
-    args = parse_args()
+def main(argv: Optional[List[str]] = None) -> None:
+    args = parse_args(argv)
     try:
         args.run(args)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         sys.exit(f'error: {error}')
+    except KeyboardInterrupt:
+        sys.exit('stopped; the same command goes on from here')
 
 
 if __name__ == '__main__':

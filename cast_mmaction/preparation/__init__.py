@@ -1,0 +1,1 @@
+"""From downloaded archives to lists, small files and shards."""

@@ -59,7 +59,9 @@ def prepare_epic(paths: Sequence[str], videos: str, out: str,
     Path(out).mkdir(parents=True, exist_ok=True)
     wanted = {entry.video: entry for entry in kept}
     found = find_videos(videos, [
-        entry._replace(name=video, label=None)
+        entry._replace(
+            name=video, label=None, where=entry.where.replace(
+                entry.name, f'video {video}'))
         for video, entry in wanted.items()
     ])
     lost = {x.name: x for x in found.problems

@@ -21,6 +21,8 @@ from .whole import facts_of, fault_of, read_journal
 NUM_PROBES = 20
 # Seconds between two lines about the progress.
 INTERVAL = 10.
+# Broken videos that are printed as they come.
+NUM_NAMED = 20
 
 
 class Result(NamedTuple):
@@ -179,7 +181,11 @@ class _Progress:
         self.done += 1
         if result.state == 'broken':
             self.broken += 1
-            print(f'broken: {order.source}: {result.reason}')
+            if self.broken <= NUM_NAMED:
+                print(f'broken: {order.source}: {result.reason}')
+            if self.broken == NUM_NAMED:
+                print('  (from here on they are counted; all are named when '
+                      'the list is written)')
         if time.monotonic() - self.said > INTERVAL:
             self.said = time.monotonic()
             self._say()

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import runpy
+import select
 import signal
 import socket
 import sys
@@ -57,7 +58,7 @@ def scripts() -> List[str]:
 
 
 def serve(address: str) -> None:
-    """Answer until the parent ends."""
+    """Answer until the standard input ends."""
     import cast_mmaction  # noqa: F401
     import mmaction.apis  # noqa: F401
     import mmaction.datasets  # noqa: F401
@@ -67,7 +68,7 @@ def serve(address: str) -> None:
     server.bind(address)
     server.listen()
     print('ready', flush=True)
-    while True:
+    while sys.stdin not in select.select([server, sys.stdin], [], [])[0]:
         client, _ = server.accept()
         if os.fork() == 0:
             server.close()

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import av
@@ -96,24 +97,22 @@ class Shell:
 def commands(tmp_path_factory):
     """The folder of the commands; their server runs as long as they do."""
     folder = tmp_path_factory.mktemp('bin')
-    # The path of a socket is short.
-    address = f'/tmp/docs-{os.getpid()}.socket'
-    preforked.shim(folder, address)
     environment = dict(
         os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
-    server = subprocess.Popen(
-        [sys.executable, '-m', 'tests.test_docs.preforked', address],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=environment)
-    try:
-        assert server.stdout.readline() == 'ready\n'
-        yield folder
-    finally:
-        server.kill()
-        server.wait()
-        Path(address).unlink(missing_ok=True)
+    # The path of a socket is short, those of pytest are not.
+    with tempfile.TemporaryDirectory() as place:
+        address = f'{place}/socket'
+        preforked.shim(folder, address)
+        server = subprocess.Popen(
+            [sys.executable, '-m', 'tests.test_docs.preforked', address],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=environment)
+        with server:
+            assert server.stdout.readline() == 'ready\n'
+            yield folder
 
 
 def write_videos(folder: Path) -> None:
@@ -214,6 +213,17 @@ def test_commands_in_the_text(commands, tmp_path):
                 assert option in known[parts], f'{page.name}: {command}'
 
 
+def test_files_that_are_named():
+    # The changelog names what was before.
+    now = [page for page in PAGES if page.stem != 'changelog']
+    for page in [*now, *(ROOT / 'configs').rglob('README.md')]:
+        named = re.findall(r'(?<![\w/.:])(?:configs|tools|tests|docs)/'
+                           r'[\w./-]+\.(?:py|sh|md|yml|json)\b',
+                           page.read_text())
+        for name in named:
+            assert (ROOT / name).is_file(), f'{page.name}: {name}'
+
+
 def literals() -> str:
     """All texts in the code, a line each."""
     texts = []
@@ -235,7 +245,7 @@ def test_messages_are_those_of_the_code():
     for block in pages.blocks(ROOT / 'docs/faq.md'):
         if block.language != 'text' or block.kind == 'of':
             continue
-        for part in re.split(r'\.{3}', block.text.strip()):
+        for part in re.split(r'\.{3}', ' '.join(block.text.split())):
             # What stands between two values; a value may be a text as well.
             assert part in known or all(
                 x.strip() in known for x in part.split(',')

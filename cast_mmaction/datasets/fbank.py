@@ -55,13 +55,19 @@ def fbank(waveform: Tensor, sample_rate: int, num_mel_bins: int) -> Tensor:
     if waveform.shape[-1] < length:
         return waveform.new_zeros(*waveform.shape[:-1], 0, num_mel_bins)
     frames = waveform.unfold(-1, length, frame_shift(sample_rate))
-    frames = frames - frames.mean(dim=-1, keepdim=True)
-    before = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
-    frames = frames - PRE_EMPHASIS * before
-    frames = frames * torch.hann_window(
-        length, periodic=False, dtype=frames.dtype, device=frames.device)
+    # Filled up with zeros to a power of 2.
     width = 2**math.ceil(math.log2(length))
-    spectrum = torch.fft.rfft(F.pad(frames, (0, width - length)))
+    padded = frames.new_zeros(*frames.shape[:-1], width)
+    inside = padded[..., :length]
+    inside.copy_(frames)
+    inside -= frames.mean(dim=-1, keepdim=True)
+    # The first sample is its own predecessor.
+    before = F.pad(inside[..., :-1], (1, 0))
+    before[..., 0] = inside[..., 0]
+    inside.sub_(before, alpha=PRE_EMPHASIS)
+    inside *= torch.hann_window(
+        length, periodic=False, dtype=frames.dtype, device=frames.device)
+    spectrum = torch.fft.rfft(padded)
     power = spectrum.real**2 + spectrum.imag**2  # quicker than abs()**2
     # The highest frequency is in no band.
     filters = mel_filters(sample_rate, width, num_mel_bins)

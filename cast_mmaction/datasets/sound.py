@@ -9,6 +9,8 @@ from typing import Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
+from .fault import FaultyFile
+
 # Peak below which a sound is silent: three steps of 16 bits. Codecs turn
 # digital silence into something of this size.
 SILENT_PEAK = 1e-4
@@ -18,20 +20,14 @@ RUN_UP = 0.1
 MARGIN = 0.02
 # Seconds by which stamps may be wrong: some containers round them to 1/1000.
 STAMP_ERROR = 0.003
+# Samples that are fetched at a time: as many as stay in the CPU's cache.
+PIECE = 2**13
 # Loudest sample of the integer formats, by NumPy's name.
 FULL_SCALE = dict(uint8=2**7, int16=2**15, int32=2**31, int64=2**63)
 
 
-class MissingSound(RuntimeError):
+class MissingSound(FaultyFile):
     """A video has no sound, or not where it is needed."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f'{path}: {reason}')
-        self.path = path
-        self.reason = reason
-
-    def __reduce__(self) -> Tuple:  # crosses worker processes
-        return type(self), (self.path, self.reason)
 
 
 class Sound(NamedTuple):
@@ -74,49 +70,50 @@ def read_sound(path: str,
     import av
     duration = num_samples / sample_rate
     where = f'from {start:.2f} s to {start + duration:.2f} s'
+    long = duration + 2 * MARGIN
     try:
         with av.open(path) if container is None else nullcontext(
                 container) as file:
-            runs = _read_runs(file, path, start - MARGIN,
-                              duration + 2 * MARGIN)
+            pieces = _read_pieces(file, path, start - MARGIN, long)
     except FileNotFoundError:
         raise MissingSound(path, 'there is no such file')
     except (av.FFmpegError, OSError) as error:
         raise MissingSound(
             path, f'its sound is damaged {where} ({error.strerror})')
-    rates = {run.rate for run in runs}
+    rates = {piece.rate for piece in pieces}
     if not rates:
         raise MissingSound(path, f'has no sound {where}')
     if len(rates) > 1:
         raise MissingSound(path, f'changes its sampling rate {where}')
     rate, = rates
-    whole, there = _place(runs, rate, duration + 2 * MARGIN)
+    whole = _join(pieces, round(long * rate))
     samples = whole if rate == sample_rate else _resample(
         whole, rate, sample_rate)
     skip = round(MARGIN * sample_rate)
     samples = samples[skip:skip + num_samples]
-    samples = np.pad(samples, (0, num_samples - len(samples)))
-    there = there[round(MARGIN * rate):][:round(duration * rate)]
-    places = np.flatnonzero(there)
-    if not len(places):
+    if len(samples) < num_samples:
+        samples = np.pad(samples, (0, num_samples - len(samples)))
+    length = round(duration * rate)
+    begin, end, covered = _extent(pieces, round(MARGIN * rate), length)
+    if not covered:
         raise MissingSound(path, f'has no sound {where}')
-    if np.abs(samples).max() < SILENT_PEAK:
+    if max(samples.max(), -samples.min()) < SILENT_PEAK:
         raise MissingSound(path, f'is silent {where}')
-    scale = num_samples / len(there)
-    return Sound(samples, round(places[0] * scale),
-                 round((places[-1] + 1) * scale), len(places) / len(there))
+    scale = num_samples / length
+    return Sound(samples, round(begin * scale), round(end * scale),
+                 covered / length)
 
 
-class Run(NamedTuple):
-    """Sound without a gap: seconds after the start of the stretch, mono
+class Piece(NamedTuple):
+    """Sound without a gap: its first sample's number in the stretch, mono
     samples (N, ), samples a second."""
-    time: float
+    place: int
     samples: np.ndarray
     rate: int
 
 
-def _read_runs(container, path: str, start: float,
-               duration: float) -> List[Run]:
+def _read_pieces(container, path: str, start: float,
+                 duration: float) -> List[Piece]:
     """All sound of a stretch, seconds after the first frame of the video."""
     import av
     if not container.streams.audio:
@@ -136,68 +133,92 @@ def _read_runs(container, path: str, start: float,
             other.discard = levels.default
 
 
-def _decode(container, stream, start: float, stop: float) -> Iterator[Run]:
-    """The runs that reach into `start` to `stop`, seconds of the container."""
+def _decode(container, stream, start: float, stop: float) -> Iterator[Piece]:
+    """The pieces that reach into `start` to `stop`, seconds of the container.
+    """
     import av
     if not stream.codec_context.is_open:
         stream.thread_count = 1
     unit = float(stream.time_base)
     container.seek(int(max(start - RUN_UP, 0) / unit), stream=stream)
-    fifo, begin, after = None, start, start
+    fifo, place, after = None, 0, start
     kind = None
     for frame in container.decode(stream):
         # A frame without a stamp follows the one before.
         time = after if frame.pts is None else frame.pts * unit
         if time >= stop:
             break
-        end = time + frame.samples / frame.sample_rate
+        count, rate = frame.samples, frame.sample_rate
+        end = time + count / rate
         if end <= start:
             continue
-        this = frame.format.name, frame.layout.name, frame.sample_rate
+        this = frame.format.name, frame.layout.name, rate
         if this != kind or abs(time - after) > STAMP_ERROR:
-            if fifo is not None:
-                yield Run(begin - start, _mono(fifo.read()), kind[2])
-            fifo, begin, after, kind = av.AudioFifo(), time, time, this
-        after += frame.samples / frame.sample_rate
+            if fifo is not None and fifo.samples:
+                yield Piece(place, _mono(fifo.read()), kind[2])
+            fifo, after, kind = av.AudioFifo(), time, this
+            place = round((time - start) * rate)
+        after += count / rate
         frame.pts = None  # or it would have to count samples
         fifo.write(frame)
-    if fifo is not None:
-        yield Run(begin - start, _mono(fifo.read()), kind[2])
+        while fifo.samples >= PIECE:
+            yield Piece(place, _mono(fifo.read(PIECE)), rate)
+            place += PIECE
+    if fifo is not None and fifo.samples:
+        yield Piece(place, _mono(fifo.read()), kind[2])
 
 
 def _mono(frame) -> np.ndarray:
     """Mean of the channels, (N, ), float32 from -1 to 1."""
     samples = frame.to_ndarray()
+    channels = len(frame.layout.channels)
     if not frame.format.is_planar:
-        samples = samples.reshape(-1, len(frame.layout.channels)).T
-    mean = samples.mean(axis=0, dtype=np.float32)
+        samples = samples.reshape(-1, channels).T
+    # Quicker than mean().
+    mean = samples.sum(axis=0, dtype=np.float32)
+    mean /= np.float32(channels)
     name = samples.dtype.name
     if name in FULL_SCALE:
         if name == 'uint8':
-            mean = mean - FULL_SCALE[name]
-        mean = mean / np.float32(FULL_SCALE[name])
+            mean -= FULL_SCALE[name]
+        mean /= np.float32(FULL_SCALE[name])
     return mean
 
 
-def _place(runs: List[Run], rate: int,
-           duration: float) -> Tuple[np.ndarray, np.ndarray]:
-    """Samples where they belong, and which places have any."""
-    samples = np.zeros(round(duration * rate), np.float32)
-    there = np.zeros(len(samples), bool)
-    for time, run, _ in runs:
-        place = round(time * rate)
-        run = run[max(-place, 0):]
+def _join(pieces: List[Piece], length: int) -> np.ndarray:
+    """The stretch: pieces where they belong, 0 where there is none."""
+    whole = np.zeros(length, np.float32)
+    for place, samples, _ in pieces:
+        samples = samples[max(-place, 0):]
         place = max(place, 0)
-        run = run[:max(len(samples) - place, 0)]
-        samples[place:place + len(run)] = run
-        there[place:place + len(run)] = True
-    return samples, there
+        samples = samples[:max(length - place, 0)]
+        whole[place:place + len(samples)] = samples
+    return whole
+
+
+def _extent(pieces: List[Piece], start: int,
+            length: int) -> Tuple[int, int, int]:
+    """First sample that any piece has, one past the last, and how many they
+    have together, of `length` samples from `start` on."""
+    first, last, covered = length, 0, 0
+    for place, samples, _ in sorted(pieces, key=lambda piece: piece.place):
+        begin = max(place - start, 0)
+        end = min(place - start + len(samples), length)
+        if begin < end:
+            first = min(first, begin)
+            covered += max(end - max(begin, last), 0)
+            last = max(last, end)
+    return first, last, covered
 
 
 def _resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     import av
-    frame = av.AudioFrame.from_ndarray(samples[None], 'fltp', 'mono')
-    frame.sample_rate = rate
     resampler = av.AudioResampler('fltp', 'mono', new_rate)
-    parts = resampler.resample(frame) + resampler.resample(None)
+    parts = []
+    for start in range(0, len(samples), PIECE):
+        frame = av.AudioFrame.from_ndarray(
+            samples[None, start:start + PIECE], 'fltp', 'mono')
+        frame.sample_rate = rate
+        parts += resampler.resample(frame)
+    parts += resampler.resample(None)
     return np.concatenate([part.to_ndarray()[0] for part in parts])

@@ -17,6 +17,8 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 import cv2
 import numpy as np
 
+from .fault import FaultyFile
+
 # Seconds that a stop stamp may lie behind the last frame.
 PAST_END_TOLERANCE = 0.5
 # 8K has 33 million pixels; what claims more is damaged and fills the memory.
@@ -27,16 +29,8 @@ TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
 PLACE_IN_DECORD = re.compile(r'\[[\d:]+\] \S+:\d+: ')
 
 
-class UnreadableVideo(RuntimeError):
+class UnreadableVideo(FaultyFile):
     """A video, or the part that is needed of it, cannot be read."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f'{path}: {reason}')
-        self.path = path
-        self.reason = reason
-
-    def __reduce__(self) -> Tuple:  # crosses worker processes
-        return type(self), (self.path, self.reason)
 
 
 class Packet(NamedTuple):

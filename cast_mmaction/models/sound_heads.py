@@ -4,7 +4,7 @@ They take features by the names of the experts, as ``CAST(experts=...)`` gives
 them: ``spatial``, ``temporal`` and ``audio``, ``(B, D)`` each. Without
 ``audio``, or where ``has_audio (B,)`` is False, what is seen decides alone.
 """
-from typing import Dict, Sequence, Tuple
+from typing import Dict, Sequence, Tuple, Type
 
 from mmaction.registry import MODELS
 from torch import Tensor, nn
@@ -53,12 +53,14 @@ class CA2STFusion(nn.Module):
 
     Args:
         dims: Width D of the features.
-        seen: Names of the features that adapters read.
         adapter_ratio: Bottleneck of adapters and MLP as a share of the width.
+        seen: Names of the features that adapters read.
     """
 
-    def __init__(self, dims: int, seen: Sequence[str],
-                 adapter_ratio: float) -> None:
+    def __init__(self,
+                 dims: int,
+                 adapter_ratio: float,
+                 seen: Sequence[str] = ('spatial', 'temporal')) -> None:
         super().__init__()
         self.adapters = nn.ModuleDict(
             {name: Adapter(dims, adapter_ratio)
@@ -77,17 +79,17 @@ class CA2STFusion(nn.Module):
         return fused
 
 
-@MODELS.register_module()
-class CAVAHead(LinearHead):
-    """One label from space and sound: dropout and a Linear on
-    :class:`CAVAFusion`.
+class FusionHead(LinearHead):
+    """One label from features by name: dropout and a Linear on their fusion,
+    which a subclass names.
 
     Args:
         in_channels: Width of the features.
         num_classes: Number of classes.
-        adapter_ratio: See :class:`CAVAFusion`.
+        adapter_ratio: See the fusion.
         **kwargs: See :class:`LinearHead`.
     """
+    fusion_type: Type[nn.Module]  # made from the width and adapter_ratio
 
     def __init__(self,
                  in_channels: int,
@@ -95,7 +97,7 @@ class CAVAHead(LinearHead):
                  adapter_ratio: float = 0.25,
                  **kwargs) -> None:
         super().__init__(in_channels, num_classes, **kwargs)
-        self.fusion = CAVAFusion(in_channels, adapter_ratio)
+        self.fusion = self.fusion_type(in_channels, adapter_ratio)
 
     def forward(self, feats: Features, **kwargs) -> Tensor:
         """Features by name to ``(B, num_classes)``."""
@@ -103,29 +105,15 @@ class CAVAHead(LinearHead):
 
 
 @MODELS.register_module()
-class CA2STHead(LinearHead):
-    """One label from space, time and sound: dropout and a Linear on
-    :class:`CA2STFusion`.
+class CAVAHead(FusionHead):
+    """One label from space and sound: see :class:`FusionHead`."""
+    fusion_type = CAVAFusion
 
-    Args:
-        in_channels: Width of the features.
-        num_classes: Number of classes.
-        adapter_ratio: See :class:`CA2STFusion`.
-        **kwargs: See :class:`LinearHead`.
-    """
 
-    def __init__(self,
-                 in_channels: int,
-                 num_classes: int,
-                 adapter_ratio: float = 0.25,
-                 **kwargs) -> None:
-        super().__init__(in_channels, num_classes, **kwargs)
-        self.fusion = CA2STFusion(in_channels, ('spatial', 'temporal'),
-                                  adapter_ratio)
-
-    def forward(self, feats: Features, **kwargs) -> Tensor:
-        """Features by name to ``(B, num_classes)``."""
-        return super().forward(self.fusion(feats))
+@MODELS.register_module()
+class CA2STHead(FusionHead):
+    """One label from space, time and sound: see :class:`FusionHead`."""
+    fusion_type = CA2STFusion
 
 
 @MODELS.register_module()
@@ -175,10 +163,10 @@ class CA2STVerbNounHead(VerbNounHead):
                  adapter_ratio: float = 0.25,
                  **kwargs) -> None:
         super().__init__(in_channels, num_verbs, num_nouns, **kwargs)
-        self.noun_fusion = CA2STFusion(in_channels, ('spatial', ),
-                                       adapter_ratio)
-        self.verb_fusion = CA2STFusion(in_channels, ('temporal', ),
-                                       adapter_ratio)
+        self.noun_fusion = CA2STFusion(in_channels, adapter_ratio,
+                                       ('spatial', ))
+        self.verb_fusion = CA2STFusion(in_channels, adapter_ratio,
+                                       ('temporal', ))
 
     def forward(self, feats: Features, **kwargs) -> Tuple[Tensor, Tensor]:
         """Features by name to ``(verb (B, num_verbs), noun (B, num_nouns))``.

@@ -3,7 +3,8 @@ import pickle
 import numpy as np
 import pytest
 
-from cast_mmaction.datasets.sound import MissingSound, read_sound
+from cast_mmaction.datasets.sound import (MissingSound, Piece, _extent, _join,
+                                         read_sound)
 from cast_mmaction.datasets.video import PyAVReader
 from tests.sounding import damage_sound, tone, write_sounding
 
@@ -125,3 +126,16 @@ def test_damage_counts_where_it_is(tmp_path):
 def test_error_crosses_processes():
     error = pickle.loads(pickle.dumps(MissingSound('a.mp4', 'is silent')))
     assert str(error) == 'a.mp4: is silent'
+
+
+def test_only_what_is_there_counts():
+    def piece(place, count):
+        return Piece(place, np.ones(count, np.float32), RATE)
+
+    # Out of order, one over the other, beyond both ends.
+    pieces = [piece(50, 10), piece(-5, 20), piece(10, 10), piece(95, 20)]
+    assert _extent(pieces, 0, 100) == (0, 100, 35)
+    assert _extent(pieces, 20, 60) == (30, 40, 10)
+    assert _extent(pieces, 60, 30)[2] == 0
+    assert np.flatnonzero(_join(pieces, 100)).tolist() == [
+        *range(20), *range(50, 60), *range(95, 100)]

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from mmaction.datasets.transforms import PackActionInputs
 
 from tests.conftest import ROOT
 
@@ -11,6 +12,7 @@ sys.path.append(str(ROOT / 'tools/benchmarks'))
 import benchmark  # noqa: E402
 import benchmark_data  # noqa: E402
 import benchmark_model  # noqa: E402
+import benchmark_sound  # noqa: E402
 
 SMALL = argparse.Namespace(
     arch='tiny', frames=4, size=32, batch=2, device='cpu')
@@ -154,3 +156,26 @@ def test_what_hearing_costs(tmp_path):
         rows = tables[f'table.{kind}.json']
         assert [row['model'] for row in rows] == ['CAST', 'CAVA', 'CA2ST']
         assert float(rows[2]['FLOP / CAST']) > 1
+
+
+def test_what_sound_costs_to_read(tmp_path, tmp_path_factory, video):
+    path = str(tmp_path_factory.mktemp('sound') / 'sounding.mp4')
+    benchmark_sound.add_sound(video, path)
+    tables = run(tmp_path, 'sound', '--video', path, '--rounds', '1')
+    for last in ('VideoDecode', 'PackActionInputs'):
+        rows = tables[f'table.sound-{last}.json']
+        assert [row['way'].split()[0] for row in rows] == ['frames'
+                                                           ] + ['with'] * 4
+        assert rows[0]['/ frames alone'] == dict(median=1., low=1., high=1.)
+
+
+def test_sound_does_not_change_which_pictures_are_read(video, monkeypatch):
+    seen = []
+    monkeypatch.setattr(benchmark_sound, 'CLIPS', 3)
+    monkeypatch.setattr(PackActionInputs, 'transform',
+                        lambda self, results: seen.append(results['imgs']))
+    for frames in (0, 40):
+        benchmark_sound.reader(benchmark_sound.steps(frames), video)()
+    assert len(seen) == 6
+    for mute, heard in zip(seen[:3], seen[3:]):
+        assert (mute == heard).all()

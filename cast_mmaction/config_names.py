@@ -13,6 +13,8 @@ from mmengine.hub import get_config
 
 MIM = Path(__file__).resolve().parent / '.mim'
 SCOPE = 'cast_mmaction'
+# Old names, for one release.
+MOVED = {f'{SCOPE}::cast_demo.py': f'{SCOPE}::demo/cast_demo.py'}
 
 
 class IndexedModel(NamedTuple):
@@ -48,7 +50,7 @@ def read_config(config: str) -> Config:
     if Path(config).is_file():
         return Config.fromfile(config)
     if '::' in config:
-        return get_config(config)
+        return get_config(MOVED.get(config, config))
     models = indexed_models()
     if config.lower() in models:
         return Config.fromfile(models[config.lower()].config)

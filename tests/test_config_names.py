@@ -29,6 +29,11 @@ def test_three_ways_to_one_config():
     assert all(c.model == Config.fromfile(file).model for c in configs)
 
 
+def test_an_old_name():
+    demo = read_config('cast_mmaction::demo/cast_demo.py')
+    assert read_config('cast_mmaction::cast_demo.py').model == demo.model
+
+
 def test_a_name_that_is_none():
     name = next(iter(indexed_models().values())).name
     with pytest.raises(FileNotFoundError, match=f'near names: .*{name}'):

@@ -6,9 +6,11 @@ import sys
 
 import pytest
 import torch
-from mmaction.apis import inference_recognizer, init_recognizer
+from mmaction.apis import (MMAction2Inferencer, inference_recognizer,
+                           init_recognizer)
 from mmaction.registry import MODELS
 from mmengine.config import Config
+from mmengine.fileio import dump
 from safetensors.torch import load_file, save_file
 
 import cast_mmaction
@@ -18,6 +20,7 @@ from cast_mmaction.foreign_config import (check_config, parse_config,
                                           standalone)
 from cast_mmaction.hub import from_pretrained
 from tests.conftest import ROOT
+from tests.sounding import write_sounding
 from tests.test_checkpoints.layouts import SIZES, randomize
 
 spec = importlib.util.spec_from_file_location('publish_model',
@@ -341,3 +344,21 @@ def test_the_names_of_a_checkpoint(model, tmp_path):
     loaded = init_recognizer(
         str(tmp_path / 'small.py'), str(tmp_path / 'named.pth'), 'cpu')
     assert loaded.dataset_meta == names
+
+
+def test_a_model_of_the_index_answers_by_its_name(publish, tmp_path,
+                                                  monkeypatch):
+    weights = weights_in(publish())
+    dump(
+        dict(Models=[
+            dict(Name='Small', Config='small.py', Weights=str(weights))
+        ]), str(tmp_path / 'metafile.yml'))
+    dump(dict(Import=['metafile.yml']), str(tmp_path / 'model-index.yml'))
+    monkeypatch.setattr('cast_mmaction.config_names.MIM', tmp_path)
+    video = write_sounding(tmp_path / 'video.mp4', None)
+    answer, = MMAction2Inferencer(rec='small')(video)['predictions']
+    expected = inference_recognizer(from_pretrained(weights), video)
+    assert answer['rec_scores'] == [
+        pytest.approx(expected.pred_score.tolist())
+    ]
+    assert answer['rec_labels'] == [expected.pred_label.tolist()]

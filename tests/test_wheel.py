@@ -90,9 +90,15 @@ def test_it_carries_configs_tools_and_index(wheel):
     }
     assert names == {
         'model-index.yml',
-        *(f'configs/{name}' for name in files_below(ROOT / 'configs')),
+        *(f'configs/{name}' for name in files_below(ROOT / 'configs')
+          if name != 'cast_demo.py'),
         *(f'tools/{name}' for name in files_below(ROOT / 'tools'))
     }
+
+
+def test_mim_finds_a_config_by_its_file_name_alone(installed):
+    configs = (installed / 'cast_mmaction/.mim/configs').rglob('*.py')
+    assert [file.name for file in configs].count('cast_demo.py') == 1
 
 
 def test_in_a_clone_they_are_links():

@@ -20,6 +20,9 @@ from .torchscript import is_torchscript, read_torchscript
 # Names under which training codes keep the weights inside a checkpoint.
 WRAPPERS = ('state_dict', 'model', 'module', 'model_state')
 
+# Which parts, each with names of its own, V-JEPA 2's training files have.
+VJEPA2_PARTS = {'encoder', 'predictor'}
+
 # Plain holders of attributes that many checkpoints carry beside the weights;
 # rebuilding one runs nothing.
 HARMLESS = (argparse.Namespace, )
@@ -119,6 +122,13 @@ def as_state_dict(content: Any, path: Union[str, Path]) -> StateDict:
     Raises:
         CheckpointError: if it is not, naming the file.
     """
+    if isinstance(content, dict) and VJEPA2_PARTS <= content.keys():
+        raise CheckpointError(
+            f'{path}: is the file that the training of V-JEPA 2 wrote, with '
+            f'{" and ".join(sorted(VJEPA2_PARTS))} apart; its layout is not '
+            'known here. The same weights are published in the layout of '
+            "transformers, such as pretrained='hf://facebook/"
+            "vjepa2-vitl-fpc64-256'")
     if not isinstance(content, dict) or not content or not all(
             isinstance(key, str) and isinstance(value, torch.Tensor)
             for key, value in content.items()):

@@ -84,14 +84,19 @@ class Pictures:
         }
         self.watched = watched
 
+    def is_sound(self, stream: str) -> bool:
+        """Whether a stream hears."""
+        return stream in self.specs and self.specs[
+            stream].modality == 'audio'
+
     def of(self, stream: str, steps: int) -> List[np.ndarray]:
         """Pictures of a stream whose tokens have that many steps."""
-        if stream in self.specs and self.specs[stream].modality == 'audio':
+        if self.is_sound(stream):
             return [self._spectrogram()]
         return step_pictures(self.watched.frames, steps)
 
     def _spectrogram(self) -> np.ndarray:
-        """Low pitch at the top, as the expert's grid has it."""
+        """Low pitch first, as the expert's grid has it."""
         x = self.watched.inputs['audio'][0, 0].T.cpu()  # (bins, frames)
         x = (x - x.min()) / (x.max() - x.min()).clamp(min=1e-6)
         grey = (255 * x).byte().numpy()
@@ -101,9 +106,14 @@ class Pictures:
         """A map ``(T, N)`` of a stream as a row."""
         spec = self.specs[stream]
         grid = grid_of_source(spec, heat.shape[1])
-        return Row(title,
-                   heat.unflatten(1, grid).float().cpu().numpy(),
-                   self.of(stream, heat.shape[0]), **options)
+        if self.is_sound(stream):
+            title += ' (time to the right, pitch upwards)'
+        return Row(
+            title,
+            heat.unflatten(1, grid).float().cpu().numpy(),
+            self.of(stream, heat.shape[0]),
+            low_first=self.is_sound(stream),
+            **options)
 
 
 def exchange_rows(model: nn.Module, watched: Watched,

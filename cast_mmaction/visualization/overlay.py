@@ -17,6 +17,7 @@ from ..atomic_write import atomic_write
 HEAT = colormaps['inferno']  # of even lightness, also for the colour-blind
 MARK = '#56B4E9'  # the patch that asks
 STRONGEST = .75  # how much the hottest place covers of the picture
+WIDTH = 5.6  # inches at least: room for a title above a single picture
 
 
 class Row(NamedTuple):
@@ -24,12 +25,16 @@ class Row(NamedTuple):
 
     Attributes:
         title: What it shows, above the row.
-        heat: ``(T, h, w)`` from 0 up; drawn relative to the largest.
+        heat: ``(T, h, w)`` from 0 up. What a place has more than the least
+            is drawn, relative to the largest: an even map leaves the picture
+            as it is.
         pictures: One for each step, ``(H, W, 3)`` uint8 RGB.
         asking: Step, row and column of the patch that asks, in the grid of
             ``asking_grid``; None if no patch asks.
         asking_grid: Rows and columns.
         bars: Draw below each step its share of the whole map.
+        low_first: The first row of picture and heat is the lowest one, as
+            with the pitch of a spectrogram.
     """
     title: str
     heat: np.ndarray
@@ -37,6 +42,7 @@ class Row(NamedTuple):
     asking: Optional[Tuple[int, int, int]] = None
     asking_grid: Tuple[int, int] = (1, 1)
     bars: bool = True
+    low_first: bool = False
 
 
 def step_pictures(frames: Tensor, num_steps: int) -> List[np.ndarray]:
@@ -68,8 +74,9 @@ def contact_sheet(rows: Sequence[Row], title: str = '') -> Figure:
     """All steps side by side, a row a map."""
     columns = max(len(row.pictures) for row in rows)
     with matplotlib.rc_context({'font.size': 9}):
-        figure = Figure((1.3 * columns + .4, 2.1 * len(rows) + .5),
-                        layout='constrained')
+        figure = Figure(
+            (max(1.3 * columns + .4, WIDTH), 2.1 * len(rows) + .5),
+            layout='constrained')
         parts = np.atleast_1d(figure.subfigures(len(rows), 1))
         for part, row in zip(parts, rows):
             _draw_row(part, row, columns)
@@ -78,22 +85,33 @@ def contact_sheet(rows: Sequence[Row], title: str = '') -> Figure:
 
 
 def _draw_row(part, row: Row, columns: int) -> None:
+    part.suptitle(row.title, fontsize=9, x=.01, ha='left')
+    if len(row.pictures) == 1:  # has the whole width
+        _draw_step(part.subplots(), row, 0)
+        return
     axes = part.subplots(
         2, columns, squeeze=False, height_ratios=[12, 1 if row.bars else .01])
-    part.suptitle(row.title, fontsize=9, x=.01, ha='left')
-    largest = float(row.heat.max()) or 1.
     shares = row.heat.sum(axis=(1, 2)) / (float(row.heat.sum()) or 1.)
     for ax in axes.flatten():
         ax.set_axis_off()
-    for step, (picture, heat) in enumerate(zip(row.pictures, row.heat)):
-        ax = axes[0, step]
-        ax.imshow(blend(picture, heat / largest), interpolation='nearest')
-        _mark(ax, row, step)
-        if row.bars and len(row.pictures) > 1:
+    for step, ax in enumerate(axes[0, :len(row.pictures)]):
+        _draw_step(ax, row, step)
+        if row.bars:
             bar = axes[1, step]
             bar.barh([0], [shares[step]], color=HEAT(.6))
             bar.set_xlim(0, max(shares))
             ax.set_title(f'{100 * shares[step]:.0f} %', fontsize=8, pad=2)
+
+
+def _draw_step(ax, row: Row, step: int) -> None:
+    """One step's picture under its heat, and the patch that asks."""
+    heat = row.heat[step] - row.heat.min()
+    ax.imshow(
+        blend(row.pictures[step], heat / (float(row.heat.max()) or 1.)),
+        interpolation='nearest',
+        origin='lower' if row.low_first else 'upper')
+    ax.set_axis_off()
+    _mark(ax, row, step)
 
 
 def _mark(ax, row: Row, step: int) -> None:
@@ -153,14 +171,9 @@ def _rendered(rows: Sequence[Row], step: int, steps: int,
         axes = figure.subplots(1, len(rows), squeeze=False)[0]
         for ax, row in zip(axes, rows):
             own = step * len(row.pictures) // steps
-            largest = float(row.heat.max()) or 1.
-            picture = row.pictures[own]
-            ax.imshow(blend(picture, row.heat[own] / largest),
-                      interpolation='nearest')
-            _mark(ax, row, own)
+            _draw_step(ax, row, own)
             ax.set_title(f'{row.title}\nstep {own + 1} of '
                          f'{len(row.pictures)}', fontsize=8)
-            ax.set_axis_off()
         figure.suptitle(title)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()

@@ -2,7 +2,7 @@
 #   sound, tools/demo/sounds.py. It shows that the exchange with sound works
 #   and learns, and nothing about real video.
 # Data and experts: `bash tools/evidence/sound.sh` writes and trains them.
-_base_ = '../cast_demo.py'
+_base_ = './cast_demo.py'
 
 audio = dict(
     type='ASTExpert',

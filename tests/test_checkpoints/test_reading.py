@@ -185,3 +185,13 @@ def test_torchscript_tensors_stay_inside_their_storage(archive, tmp_path):
             target.writestr(name, data[:4] if '/data/' in name else data)
     with pytest.raises(CheckpointError, match='lying.pt'):
         read_state_dict(path)
+
+
+def test_training_files_of_vjepa2_are_named(tmp_path):
+    path = tmp_path / 'vitl.pt'
+    torch.save(
+        dict(
+            encoder=WEIGHTS, predictor=WEIGHTS, target_encoder=WEIGHTS,
+            epoch=3), path)
+    with pytest.raises(CheckpointError, match='vitl.pt.*V-JEPA 2.*hf://'):
+        read_state_dict(path)

@@ -16,8 +16,16 @@ RECIPES = dict(
     ek100=(44.785, 50, 1.5e-3, 384, .2, .9, 'uniform', 2, True))
 
 
+# With VideoMAE as it is pre-trained without labels.
+SELF_SUPERVISED = [
+    path.stem
+    for path in sorted((ROOT / 'configs/cast').glob('*-selfsup-pre_*.py'))
+]
+
+
 def load(name):
-    return Config.fromfile(ROOT / f'configs/cast_{name}.py')
+    folder, name = ('cast/', name) if '-' in name else ('', f'cast_{name}')
+    return Config.fromfile(ROOT / f'configs/{folder}{name}.py')
 
 
 def steps(pipeline):
@@ -67,7 +75,14 @@ def test_the_recipe_is_the_papers(name):
     assert 'ThreeViewCrop' in test
 
 
-@pytest.mark.parametrize('name', [*RECIPES, 'demo'])
+def test_two_recipes_are_self_supervised():
+    assert len(SELF_SUPERVISED) == 2
+    for name in SELF_SUPERVISED:
+        temporal = load(name).model.backbone.temporal
+        assert temporal.pretrained_kind == 'pre-trained'
+
+
+@pytest.mark.parametrize('name', [*RECIPES, 'demo', *SELF_SUPERVISED])
 def test_a_tiny_twin_takes_a_step(name):
     cfg = load(name)
     for expert in ('spatial', 'temporal'):

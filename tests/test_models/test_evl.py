@@ -41,6 +41,29 @@ def test_multiply_adds_of_three_views():
     assert views == pytest.approx(444, rel=.01)
 
 
+@pytest.mark.parametrize('grid, arch, layers, published, within', [
+    (16, 'large', 4, 8088, .002),
+    # Its 182 M parameters are 1.5 % less than ours, too.
+    (14, 'base', 12, 2050, .02),
+])
+def test_multiply_adds_with_the_cross_frame_code(grid, arch, layers, published,
+                                                 within):
+    ours = multiply_adds(
+        dict(
+            type='EVL',
+            arch=arch,
+            patch_size=224 // grid,
+            num_frames=32,
+            num_decoder_layers=layers,
+            cross_frame=True), 32)
+    # The weights of a query go over a table of all offsets; published is one
+    # row for each key, which takes a tensor of the size (N, N, D).
+    width, patches = dict(base=768, large=1024)[arch], grid**2
+    products = layers * 2 * 31 * patches * width / 1e9
+    as_published = ours + products * (patches - (2 * grid - 1)**2)
+    assert 3 * as_published == pytest.approx(published, rel=within)
+
+
 def test_cross_frame_code_by_its_definition():
     torch.manual_seed(0)
     grid, steps, dims = (2, 3), 3, 8

@@ -5,10 +5,14 @@ import av
 import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
+from matplotlib.text import Text
 
 from cast_mmaction.visualization.cli import main
-from cast_mmaction.visualization.overlay import blend, step_pictures
+from cast_mmaction.visualization.overlay import (Row, blend, contact_sheet,
+                                                 step_pictures)
 from tests.test_prediction.test_predict import recognizer, write_video
 
 
@@ -83,3 +87,32 @@ def test_heat_covers_whole_cells():
 def test_a_step_shows_its_last_frame():
     frames = torch.arange(8).view(1, 8, 1, 1).expand(3, 8, 2, 2).byte()
     assert [x[0, 0, 0] for x in step_pictures(frames, 4)] == [1, 3, 5, 7]
+
+
+def sound_row(heat, **options):
+    picture = np.arange(32 * 96 * 3).reshape(32, 96, 3) % 251
+    return Row('a2s, layer 3: patch (2, 2) of step 2 asks (time to the right, '
+               'pitch upwards)', heat, [picture.astype(np.uint8)], **options)
+
+
+def test_a_spectrogram_has_the_width_and_its_title_room():
+    row = sound_row(np.random.RandomState(0).rand(1, 4, 12), low_first=True)
+    figure = contact_sheet([row], 'test_000003.mp4: tremble metal diamond 37 %')
+    FigureCanvasAgg(figure).draw()
+    words = [x for x in figure.findobj(Text) if x.get_text()]
+    assert len(words) == 2
+    for word in words:
+        box = word.get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
+    ax, = figure.findobj(Axes)
+    assert ax.get_window_extent().width > figure.bbox.width / 2
+    assert ax.images[0].origin == 'lower'
+
+
+def test_an_even_map_covers_nothing():
+    for heat, covered in ((np.full((1, 4, 12), .3), False),
+                          (np.eye(4, 12)[None], True)):
+        row = sound_row(heat)
+        ax, = contact_sheet([row]).findobj(Axes)
+        bare = blend(row.pictures[0], np.zeros((4, 12)))
+        assert (ax.images[0].get_array() != bare).any() == covered

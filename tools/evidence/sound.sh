@@ -17,7 +17,7 @@ export PYTHONPATH="$PWD" PYTHONUNBUFFERED=1
 export OMP_NUM_THREADS=1     # one process per core
 export CUDA_VISIBLE_DEVICES= # the CPU, whatever GPUs there are
 
-python tools/demo/make_clips.py "$DATA" --sound --train 3000 --test 500
+python tools/demo/make_clips.py "$DATA" --sound --train 2700 --test 500
 for expert in spatial temporal audio; do
     python tools/demo/pretrain.py "$expert" "$EXPERTS/$expert.pth"
 done

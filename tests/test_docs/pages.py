@@ -4,7 +4,7 @@ A fenced block of bash or python is run as it stands. A comment right before
 it says otherwise:
 
     <!-- test: with OLD => NEW; OLD => NEW -->   run, with small sizes
-    <!-- test: file PATH -->                     written there, for later blocks
+    <!-- test: file PATH -->                     written there, for others
     <!-- test: config BASE -->                   a part of a config over BASE:
                                                  its model is built
     <!-- test: skip REASON -->                   not run

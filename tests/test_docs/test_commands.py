@@ -17,7 +17,8 @@ from tests.toy import ROOT
 from . import pages, preforked
 
 PAGES = pages.pages()
-COPIED = ('configs', 'tools', 'setup.cfg', 'README.md', 'model-index.yml')
+COPIED = ('configs', 'docs', 'tools', 'setup.cfg', 'README.md',
+          'model-index.yml')
 # What the quickstart makes: clips (fewer), experts (at random), a CAST.
 DATA = '''
 import csv, sys
@@ -78,11 +79,11 @@ class Shell:
             AssertionError: With that, if it fails.
         """
         command = ['python', '-'] if language == 'python' else [
-            'bash', '-euo', 'pipefail', '-s']
+            'bash', '-euo', 'pipefail', '-c', text]
         command[0] = shutil.which(command[0], path=self.environment['PATH'])
         done = subprocess.run(
             command,
-            input=text,
+            input=text if language == 'python' else '',
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -116,7 +117,7 @@ def commands(tmp_path_factory):
 
 
 def write_videos(folder: Path) -> None:
-    """Two classes of four clips, and a long video with sound."""
+    """Two classes of four clips, and one more beside them."""
     rng = np.random.RandomState(0)
     names = [f'{label}/{i}.mp4' for label in ('cut', 'wash') for i in range(4)]
     for name in [*names, '../video.mp4']:

@@ -9,6 +9,7 @@ from .rand_augment import ClipRandAugment
 from .rescale import InverseRandomRescale
 from .sampling import ClipSampleFrames
 from .seeding import EpochSampler
+from .shard_sampler import ShardSampler
 from .sound import MissingSound
 from .unreadable import UnreadableVideoHook
 from .video import UnreadableVideo
@@ -19,7 +20,7 @@ __all__ = [
     'AudioDecode', 'ClipRandAugment', 'ClipRandomErasing', 'ClipSampleFrames',
     'EpicKitchensDataset', 'EpicSoundsDataset', 'EpochSampler',
     'InverseRandomRescale', 'MissingSound', 'MissingSoundHook',
-    'PackVerbNounInputs', 'ShortSideResize', 'SpecAugment', 'ThreeViewCrop',
-    'UnreadableVideo', 'UnreadableVideoHook', 'VideoDecode', 'VideoInit',
-    'VideoListDataset'
+    'PackVerbNounInputs', 'ShardSampler', 'ShortSideResize', 'SpecAugment',
+    'ThreeViewCrop', 'UnreadableVideo', 'UnreadableVideoHook', 'VideoDecode',
+    'VideoInit', 'VideoListDataset'
 ]

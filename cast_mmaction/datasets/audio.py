@@ -178,13 +178,17 @@ class AudioDecode(BaseTransform):
         first, last = min(windows), max(windows) + length
         step = frame_shift(self.sample_rate)
         reader = results['video_reader']
-        inside = self.file is None and isinstance(reader, PyAVReader)
+        container = None
+        if self.file is None and isinstance(reader, PyAVReader):
+            container = reader.container
+        elif self.file is None and getattr(reader, 'content', None):
+            container = PyAVReader(path, content=reader.content).container
         sound = read_sound(
             path,
             start + first * step / self.sample_rate,
             (last - first - 1) * step + frame_length(self.sample_rate),
             self.sample_rate,
-            container=reader.container if inside else None)
+            container=container)
         if sound.share < self.min_share:
             raise MissingSound(
                 path, f'its sound covers {sound.share:.0%} of what is needed')

@@ -5,7 +5,8 @@ from typing import Any, Callable, Dict, List, Optional, Union
 
 from mmaction.datasets import BaseActionDataset
 from mmaction.registry import DATASETS
-from ..list_files import whole_number
+from ..list_files import quoted, read_lines, whole_number
+from ..storage.addresses import is_remote, member_of
 from .epic_annotations import (Narration, read_classes, read_column,
                                read_narrations)
 from .unreadable import SteadyReading
@@ -42,6 +43,8 @@ class EpicKitchensDataset(SteadyReading, BaseActionDataset):
             None do not count.
         path_template (str, optional): Another layout below that folder, with
             ``{narration_id}``, ``{participant_id}`` and ``{video_id}``.
+        shards (str, optional): For ``clips`` in shards, the list of them,
+            lines ``address narration_id``.
         filename_tmpl (str): Names of the frames of ``frames``, numbered as in
             the CSV. Defaults to ``'frame_{:010d}.jpg'``.
         class_files (dict, optional): Official files by ``verb_classes``,
@@ -65,6 +68,7 @@ class EpicKitchensDataset(SteadyReading, BaseActionDataset):
                  pipeline: List[Union[dict, Callable]],
                  data_prefix: Dict[str, str],
                  path_template: Optional[str] = None,
+                 shards: Optional[str] = None,
                  filename_tmpl: str = 'frame_{:010d}.jpg',
                  class_files: Optional[Dict[str, str]] = None,
                  num_verbs: int = 97,
@@ -79,6 +83,11 @@ class EpicKitchensDataset(SteadyReading, BaseActionDataset):
                 f'got {dict(data_prefix)}')
         self.source, = data_prefix
         self.path_template = path_template or OFFICIAL_PATHS[self.source]
+        if shards is not None and self.source != 'clips':
+            raise ValueError(f'shards={shards!r} hold clips, so data_prefix '
+                             f'needs clips instead of {self.source}')
+        self.addresses = None if shards is None else _read_shards(
+            osp.join(kwargs.get('data_root') or '', shards))
         self.filename_tmpl = filename_tmpl
         self.num_verbs = num_verbs
         self.num_nouns = num_nouns
@@ -140,9 +149,12 @@ class EpicKitchensDataset(SteadyReading, BaseActionDataset):
         elif not self.test_mode:
             raise ValueError(f'{where}: no verb and noun, which only a data '
                              'set with test_mode=True can do without')
-        path = osp.join(
-            self.data_prefix[self.source],
-            self.path_template.format(**narration._asdict()))
+        name = self.path_template.format(**narration._asdict())
+        if self.addresses is not None:
+            name = self.addresses.get(narration.narration_id)
+            if name is None:
+                raise ValueError(f'{where}: it is in no shard')
+        path = osp.join(self.data_prefix[self.source], name)
         if self.source != 'clips' and narration.start_time is None:
             raise ValueError(
                 f'{where}: no time stamps, so it needs trimmed clips '
@@ -162,11 +174,15 @@ class EpicKitchensDataset(SteadyReading, BaseActionDataset):
         return sample
 
     def _check_files(self, data_list: List[Dict]) -> None:
-        """Every video must be there. Looks once into every folder."""
+        """Every video of this machine must be there. Looks once into every
+        folder."""
         listed: Dict[str, set] = {}
         for sample in data_list:
             path = sample.get('filename') or sample['frame_dir']
-            folder, name = osp.split(path)
+            if is_remote(path):
+                continue
+            member = member_of(path)
+            folder, name = osp.split(member.shard if member else path)
             if folder not in listed:
                 listed[folder] = set(
                     os.listdir(folder) if osp.isdir(folder) else ())
@@ -179,6 +195,18 @@ class EpicKitchensDataset(SteadyReading, BaseActionDataset):
         """The row of a sample, for messages about its video."""
         narration = self.get_data_info(idx)['narration_id']
         return f'{osp.basename(self.ann_file)} ({narration}): '
+
+
+def _read_shards(path: str) -> Dict[str, str]:
+    """Address by narration."""
+    addresses = {}
+    for number, line in read_lines(path):
+        address, _, name = line.strip().rpartition(' ')
+        if line.strip() and member_of(address) is None:
+            raise ValueError(f'{path}, line {number}: {quoted(line.strip())} '
+                             'is not of the form "address narration_id"')
+        addresses[name] = address
+    return addresses
 
 
 def _type_of(step: Union[dict, Callable]) -> str:

@@ -1,16 +1,21 @@
 """Pipeline steps that open a video and decode the chosen frames."""
-from typing import Dict
+from typing import Any, Dict, Optional
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmaction.registry import TRANSFORMS
+from ..storage import Store
+from ..storage.addresses import is_plain, is_remote
 from .video import READERS, BlankVideo, FrameFolder, UnreadableVideo
 
 
 @TRANSFORMS.register_module()
 class VideoInit(BaseTransform):
     """Open a video, a segment of it, or a folder of frames.
+
+    A ``filename`` may be the address of a file in a store (``http://``,
+    ``s3://``, ...) or in a shard of videos; such a file is read as a whole.
 
     Required keys: ``filename``; or ``frame_dir``, ``filename_tmpl``,
     ``start_frame`` and ``stop_frame`` (both included). Optional keys:
@@ -26,31 +31,50 @@ class VideoInit(BaseTransform):
     Args:
         decoder (str): ``'pyav'`` or ``'decord'``. Defaults to ``'pyav'``,
             which is faster here and reads more formats.
+        backend_args (dict, optional): MMEngine's, for files elsewhere.
+            Defaults to None: by the address, see
+            :class:`cast_mmaction.storage.Store`.
+        cache (dict, optional): ``folder`` on this machine and ``gigabytes``:
+            what was fetched is kept there. Defaults to None.
+        retries (int): Further attempts when a store fails. Defaults to 5.
 
     Raises:
-        ValueError: If `decoder` is neither.
+        ValueError: If `decoder` is neither, or `backend_args` hold a secret.
         UnreadableVideo: When the video cannot be opened.
+        StoreError: When a store fails again and again, or refuses.
     """
 
-    def __init__(self, decoder: str = 'pyav') -> None:
+    def __init__(self,
+                 decoder: str = 'pyav',
+                 backend_args: Optional[Dict[str, Any]] = None,
+                 cache: Optional[Dict[str, Any]] = None,
+                 retries: int = 5) -> None:
         if decoder not in READERS:
             raise ValueError(f'decoder must be one of {sorted(READERS)}, '
                              f'but got {decoder!r}')
         self.decoder = decoder
+        self.store = Store(backend_args, cache, retries)
+        # Files of this machine are opened where they are.
+        self._always = bool(backend_args or cache)
 
     def transform(self, results: Dict) -> Dict:
         """Open the video."""
         if results.get('unreadable'):
             reader = BlankVideo()
         elif 'frame_dir' in results:
+            if is_remote(results['frame_dir']):
+                raise ValueError(f'{results["frame_dir"]}: frames are read '
+                                 'from folders of this machine alone')
             reader = FrameFolder(results['frame_dir'],
                                  results['filename_tmpl'],
                                  results['start_frame'],
                                  results['stop_frame'])
         else:
-            reader = READERS[self.decoder](results['filename'],
-                                           results.get('start_time'),
-                                           results.get('stop_time'))
+            path, content = results['filename'], None
+            if self._always or not is_plain(path):
+                content = self.store.read(path)
+            reader = READERS[self.decoder](path, results.get('start_time'),
+                                           results.get('stop_time'), content)
             results['avg_fps'] = reader.fps
         results['video_reader'] = reader
         results['total_frames'] = len(reader)

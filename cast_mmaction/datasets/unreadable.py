@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 
 from mmaction.registry import HOOKS
 from ..atomic_write import atomic_write
+from ..storage.addresses import is_remote, member_of
 from .seeding import SampleIndex, seeded
 from .video import UnreadableVideo
 
@@ -91,12 +92,17 @@ class SteadyReading:
 
 
 def probe_files(paths: Sequence[str], ann_file: str) -> None:
-    """Look for some of the files of a list.
+    """Look for some of the files of a list, but for those in other places.
 
     Raises:
         FileNotFoundError: If none of them is there.
     """
     probes = paths[::max(len(paths) // NUM_PROBES, 1)]
+    if is_remote(probes[0]):
+        return
+    members = (member_of(path) for path in probes)
+    probes = [member.shard if member else path
+              for member, path in zip(members, probes)]
     if not any(osp.exists(path) for path in probes):
         raise FileNotFoundError(
             f'{ann_file}: none of {len(probes)} files looked for exists, '

@@ -6,13 +6,14 @@ segment. Everything that is wrong with a file ends in `UnreadableVideo`, which
 names it. A damaged frame is never replaced by its neighbour.
 """
 import errno
+import io
 import os
 import os.path as osp
 import re
 import stat
 from bisect import bisect_left, bisect_right
 from itertools import groupby
-from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 import cv2
 import numpy as np
@@ -58,6 +59,14 @@ def check_is_file(path: str) -> None:
         raise UnreadableVideo(path, 'is not a file')
 
 
+def _source(path: str, content: Optional[bytes]) -> Union[str, io.BytesIO]:
+    """What a decoder is given to open."""
+    if content is not None:
+        return io.BytesIO(content)
+    check_is_file(path)
+    return osp.abspath(path)
+
+
 def segment_of(path: str, times: Sequence[float], end: float, start: float,
                stop: float) -> Tuple[int, int]:
     """First frame and end (exclusive) of the frames shown in [start, stop).
@@ -97,6 +106,7 @@ class PyAVReader:
         start (float, optional): Seconds; with `stop`, the segment to offer.
             Only its part of the file is read.
         stop (float, optional): Seconds.
+        content (bytes, optional): Of a file that is elsewhere.
 
     Raises:
         UnreadableVideo: If the file is missing, damaged, cut short or has no
@@ -106,15 +116,15 @@ class PyAVReader:
     def __init__(self,
                  path: str,
                  start: Optional[float] = None,
-                 stop: Optional[float] = None) -> None:
+                 stop: Optional[float] = None,
+                 content: Optional[bytes] = None) -> None:
         import av
         self.path = path
         self._av = av
-        check_is_file(path)
         try:
             # Titles come in any encoding, and nothing here reads them.
             self._container = av.open(
-                osp.abspath(path), metadata_errors='replace')
+                _source(path, content), metadata_errors='replace')
         except (av.FFmpegError, OSError) as error:
             if error.errno in TOO_MANY_OPEN:
                 raise
@@ -267,6 +277,7 @@ class DecordReader:
         path (str): Video file.
         start (float, optional): Seconds; with `stop`, the segment to offer.
         stop (float, optional): Seconds.
+        content (bytes, optional): Of a file that is elsewhere.
 
     Raises:
         UnreadableVideo: As `PyAVReader`; also for codecs that decord lacks
@@ -276,19 +287,20 @@ class DecordReader:
     def __init__(self,
                  path: str,
                  start: Optional[float] = None,
-                 stop: Optional[float] = None) -> None:
+                 stop: Optional[float] = None,
+                 content: Optional[bytes] = None) -> None:
         import decord
         from decord._ffi.base import DECORDLimitReachedError
-        self.path = path
+        self.path, self.content = path, content
         self._errors = (decord.DECORDError, DECORDLimitReachedError,
                         RuntimeError, IndexError)
         # First, because decord takes memory for as many frames as a damaged
         # file announces, and ends the process if there is not enough.
-        expected = PyAVReader(path).times()
+        expected = PyAVReader(path, content=content).times()
         try:
             # Any frame that decord made up from a neighbour is an error.
             self._reader = decord.VideoReader(
-                osp.abspath(path), num_threads=1, fault_tol=1e-6)
+                _source(path, content), num_threads=1, fault_tol=1e-6)
             shown = self._reader.get_frame_timestamp(
                 range(len(self._reader)))
         except self._errors as error:

@@ -14,6 +14,7 @@ from .encode import Order
 from .finding import Problem, find_videos, settle
 from .official import Making
 from .report import write_report
+from .shards import Sample, sample_of
 from .work import carry_out
 
 NUM_VERBS, NUM_NOUNS = 97, 300
@@ -24,7 +25,7 @@ LAYOUTS = (OFFICIAL_PATHS['videos'], '{participant_id}/{video_id}.MP4',
 
 
 def prepare_epic(paths: Sequence[str], videos: str, out: str,
-                 making: Making) -> Dict[str, str]:
+                 making: Making) -> List[str]:
     """Write the official files without the rows whose video is not there.
 
     Args:
@@ -35,7 +36,7 @@ def prepare_epic(paths: Sequence[str], videos: str, out: str,
             ``<narration_id>.mp4``.
 
     Returns:
-        dict[str, str]: What was written, by what it was made of.
+        list[str]: The files that were written.
 
     Raises:
         ValueError: If a row is wrong, or no video is there.
@@ -83,17 +84,25 @@ def prepare_epic(paths: Sequence[str], videos: str, out: str,
         raise ValueError(f'{videos}: no video of {", ".join(paths)} is there; '
                          f'see {out}/problems.txt')
     splits = {(entry.name, entry.split) for entry in kept}
-    written = {}
+    written = []
     for path in paths:
-        written[path] = osp.join(out, osp.basename(path))
+        written.append(osp.join(out, osp.basename(path)))
         split = split_called(path)
-        _write_rows(path, written[path],
+        _write_rows(path, written[-1],
                     {name for name in used if (name, split) in splits})
     if making.resized:
         print(f'read them with data_prefix=dict(clips={making.resized!r})')
     else:
         _print_layout(found.files, narrations.values(), videos)
     return written
+
+
+def clips_of(path: str, clips: str) -> List[Sample]:
+    """The clips of the rows of a file, for shards."""
+    return [
+        sample_of(clips, f'{row.narration_id}.mp4', row.narration_id, path)
+        for row in read_narrations(path, NUM_VERBS, NUM_NOUNS)
+    ]
 
 
 def _carry_out(entries: Sequence[Entry], narrations: Dict[str, Narration],

@@ -6,6 +6,7 @@
     python tools/benchmarks/benchmark.py kernels          # attention by window
     python tools/benchmarks/benchmark.py data             # video, augmentation, loader
     python tools/benchmarks/benchmark.py sound            # what sound adds to a clip
+    python tools/benchmarks/benchmark.py storage          # shards against files
     python tools/benchmarks/benchmark.py train            # share of waiting for data
     python tools/benchmarks/benchmark.py log              # after many iterations
 
@@ -20,6 +21,7 @@ import benchmark_kernels
 import benchmark_log
 import benchmark_model
 import benchmark_sound
+import benchmark_storage
 import benchmark_train
 import torch
 from benchmarking import CLOCKS
@@ -32,6 +34,7 @@ COMMANDS = dict(
     kernels=benchmark_kernels,
     data=benchmark_data,
     sound=benchmark_sound,
+    storage=benchmark_storage,
     train=benchmark_train,
     log=benchmark_log)
 

@@ -16,9 +16,11 @@
         --out data/kinetics400/kineticssound_val_list_videos.txt
     tools/data/prepare.py epic EPIC_100_train.csv EPIC_100_validation.csv \\
         --videos EPIC-KITCHENS --clips data/ek100/clips --out data/ek100
+    tools/data/prepare.py shards data/mine/train.txt \\
+        --videos my_videos --out data/mine/shards
 
 --resized FOLDER makes smaller files that train several times faster, --verify
-reads every file to its end. A report by class and every fault by name lie
+reads every file to its end, --shards FOLDER packs them into few files. A report by class and every fault by name lie
 beside the list. After a stop the same command goes on. EPIC-SOUNDS needs no
 preparation. docs/data.md has more.
 """
@@ -32,7 +34,8 @@ import cast_mmaction
 from cast_mmaction.atomic_write import atomic_write
 from cast_mmaction.class_names import read_class_names
 from cast_mmaction.datasets.annotations import (Annotations, kinetics_entries,
-                                                ssv2_entries, write_list)
+                                                split_called, ssv2_entries,
+                                                write_list)
 from cast_mmaction.datasets.own_config import SIZES, config_text
 from cast_mmaction.datasets.own_data import (Found, class_lists,
                                              clips_of_csv, clips_of_folder,
@@ -40,8 +43,10 @@ from cast_mmaction.datasets.own_data import (Found, class_lists,
 from cast_mmaction.datasets.sound_lists import (VGGSOUND_SPLITS,
                                                 kinetics_sound_entries,
                                                 vggsound_entries)
-from cast_mmaction.preparation.epic import prepare_epic
+from cast_mmaction.preparation.epic import clips_of, prepare_epic
 from cast_mmaction.preparation.official import Making, prepare
+from cast_mmaction.preparation.shards import (Sample, read_samples,
+                                              write_shards)
 
 
 def parse_args(argv: Optional[List[str]]) -> argparse.Namespace:
@@ -52,6 +57,7 @@ def parse_args(argv: Optional[List[str]]) -> argparse.Namespace:
     add_official(commands)
     add_epic(commands)
     add_own(commands)
+    add_shards(commands)
     return parser.parse_args(argv)
 
 
@@ -131,11 +137,19 @@ def add_making(command: argparse.ArgumentParser) -> None:
         type=float,
         default=600.,
         help='for one video; what takes longer is broken (default: 600)')
+    command.add_argument(
+        '--shards', metavar='FOLDER', help='also pack the videos there')
+    command.add_argument(
+        '--shard-mb',
+        type=float,
+        default=128.,
+        help='megabytes of a shard at most (default: 128)')
 
 
 def making_of(args: argparse.Namespace, folder: Optional[str]) -> Making:
     """Check the numbers."""
-    for name in ('short_side', 'key_frames', 'workers', 'seconds'):
+    for name in ('short_side', 'key_frames', 'workers', 'seconds',
+                 'shard_mb'):
         if getattr(args, name) <= 0:
             raise ValueError(f'--{name.replace("_", "-")} must be positive, '
                              f'got {getattr(args, name)}')
@@ -147,8 +161,20 @@ def official(args: argparse.Namespace) -> None:
     making = making_of(args, args.resized)
     if args.videos is None and (args.resized or args.verify):
         raise ValueError('--resized and --verify need --videos')
-    prepare(annotations_of(args), args.out, args.videos, making,
-            f'{args.command}_classes.txt')
+    if args.shards and args.videos is None:
+        raise ValueError('--shards needs --videos')
+    done = prepare(
+        annotations_of(args), args.out, args.videos, making,
+        f'{args.command}_classes.txt')
+    for path in dict.fromkeys(done.lists.values()) if args.shards else ():
+        pack(read_samples(path, done.videos), path, args)
+
+
+def pack(samples: List[Sample], path: str, args: argparse.Namespace) -> None:
+    """Write the shards of a list; those of a training in random order."""
+    shuffle = split_called(path) not in ('val', 'test')
+    write_shards(samples, args.shards, Path(path).stem, args.shard_mb,
+                 shuffle, args.workers)
 
 
 def annotations_of(args: argparse.Namespace) -> Annotations:
@@ -184,8 +210,42 @@ def add_epic(commands: argparse._SubParsersAction) -> None:
 
 
 def epic(args: argparse.Namespace) -> None:
-    prepare_epic(args.annotations, args.videos, args.out,
-                 making_of(args, args.clips))
+    making = making_of(args, args.clips)
+    if args.shards and not args.clips:
+        raise ValueError('--shards needs --clips')
+    written = prepare_epic(args.annotations, args.videos, args.out, making)
+    for path in written if args.shards else ():
+        pack(clips_of(path, args.clips), path, args)
+
+
+def add_shards(commands: argparse._SubParsersAction) -> None:
+    """Shards of a list that is there."""
+    command = commands.add_parser(
+        'shards', help='pack the videos of a list into few files')
+    command.set_defaults(run=shards)
+    command.add_argument('list', help='lines "path label"')
+    command.add_argument(
+        '--videos', required=True, help='the folder that paths begin in')
+    command.add_argument(
+        '--out',
+        required=True,
+        help='folder for the shards and the list of what is in them')
+    command.add_argument('--shard-mb', type=float, default=128.)
+    command.add_argument(
+        '--keep-order',
+        action='store_true',
+        help='that of the list, as for validation (default: random)')
+    command.add_argument(
+        '--workers', type=int, default=len(os.sched_getaffinity(0)))
+
+
+def shards(args: argparse.Namespace) -> None:
+    if args.shard_mb <= 0 or args.workers < 1:
+        raise ValueError('--shard-mb and --workers must be positive')
+    write_shards(
+        read_samples(args.list, args.videos), args.out,
+        Path(args.list).stem, args.shard_mb, not args.keep_order,
+        args.workers)
 
 
 def add_own(commands: argparse._SubParsersAction) -> None:

@@ -6,6 +6,7 @@ S3 is a client that is not published.
 import http.client
 import os
 import time
+from abc import abstractmethod
 from email.message import Message
 from typing import Any, Callable, Dict, Optional
 from urllib.error import HTTPError
@@ -26,6 +27,14 @@ EXTRA = "pip install 'cast-mmaction[storage]'"
 class RangeBackend(BaseStorageBackend):
     """A backend whose ``get`` can be asked for a part."""
 
+    def __init__(self) -> None:
+        # By process, which cannot use those of its parent.
+        self._connections: Dict[Any, Any] = {}
+
+    def __getstate__(self) -> dict:
+        return dict(self.__dict__, _connections={})
+
+    @abstractmethod
     def get(self,
             filepath: str,
             first: int = 0,
@@ -41,7 +50,6 @@ class RangeBackend(BaseStorageBackend):
         Raises:
             OSError: What the store says.
         """
-        raise AttributeError(f'{type(self).__name__} has no get')
 
     def get_text(self, filepath: str, encoding: str = 'utf-8') -> str:
         """Read a text."""
@@ -57,6 +65,7 @@ class RangeHTTPBackend(RangeBackend):
     """
 
     def __init__(self, timeout: float = 30.) -> None:
+        super().__init__()
         self.timeout = timeout
 
     def get(self,
@@ -106,11 +115,10 @@ class Boto3Backend(RangeBackend):
                  timeout: float = 30.,
                  anonymous: bool = False,
                  **options: Any) -> None:
+        super().__init__()
         self.timeout = timeout
         self.anonymous = anonymous
         self.options = options
-        # A process cannot use the connections of its parent.
-        self._clients: Dict[int, Any] = {}
 
     def get(self,
             filepath: str,
@@ -140,7 +148,7 @@ class Boto3Backend(RangeBackend):
             raise _meaning(error) from error
 
     def _client(self) -> Any:
-        if os.getpid() not in self._clients:
+        if os.getpid() not in self._connections:
             try:
                 import boto3
                 from botocore import UNSIGNED
@@ -154,9 +162,9 @@ class Boto3Backend(RangeBackend):
                 read_timeout=self.timeout,
                 retries=dict(total_max_attempts=1),  # the store's concern
                 **signed)
-            self._clients[os.getpid()] = boto3.session.Session().client(
+            self._connections[os.getpid()] = boto3.session.Session().client(
                 's3', config=config, **self.options)
-        return self._clients[os.getpid()]
+        return self._connections[os.getpid()]
 
 
 @register_backend('fsspec')
@@ -174,8 +182,8 @@ class FsspecBackend(RangeBackend):
     """
 
     def __init__(self, **options: Any) -> None:
+        super().__init__()
         self.options = options
-        self._systems: Dict[tuple, Any] = {}  # see Boto3Backend
 
     def get(self,
             filepath: str,
@@ -193,15 +201,15 @@ class FsspecBackend(RangeBackend):
 
     def _system(self, scheme: str) -> Any:
         key = os.getpid(), scheme
-        if key not in self._systems:
+        if key not in self._connections:
             try:
                 import fsspec
-                self._systems[key] = fsspec.filesystem(
+                self._connections[key] = fsspec.filesystem(
                     scheme, skip_instance_cache=True, **self.options)
             except ImportError as error:
                 raise ImportError(f'{scheme}:// needs a package that is not '
                                   f'installed ({error}): {EXTRA}') from error
-        return self._systems[key]
+        return self._connections[key]
 
 
 def _range(first: int, size: Optional[int]) -> str:

@@ -248,8 +248,10 @@ def test_lists_without_reading(root, shared, capsys):
     run(root, '--num-classes', 2)
     assert len(lines(root / 'out/val.txt')) == 2  # the broken one too
     assert '--verify reads every one' in capsys.readouterr().out
-    run(root, '--num-classes', 2, '--verify')
+    run(root, '--num-classes', 2, '--verify', '--shards', root / 'shards')
     assert len(lines(root / 'out/val.txt')) == 1
+    assert len(lines(root / 'shards/train.txt')) == 2
+    assert (root / 'shards/val-000000.tar').is_file()
     (root / 'v2-test.json').write_text('[{"id": "t1"}, {"id": "t2"}]')
     run(root, '--labels',
         shared / 'annotations/something-something-v2-labels.json',

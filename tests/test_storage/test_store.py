@@ -1,4 +1,5 @@
 import logging
+import pickle
 import random
 import sys
 import threading
@@ -140,6 +141,8 @@ def test_s3(s3, data, content, quick, caplog, monkeypatch):
     before = len(s3.requests)
     assert store.read(f's3://bucket/shards/{member}')[4:8] == b'ftyp'
     assert [x[1] for x in s3.requests[before:]][0].startswith('bytes=')
+    # As processes that are not forked get it.
+    assert pickle.loads(pickle.dumps(store)).read(address) == content
     slow = Store(dict(backend='boto3', timeout=0.5), retries=2)
     for faults in ([503, 500], ['cut'], [1.]):
         before = len(s3.requests)

@@ -13,7 +13,8 @@ import re
 import stat
 from bisect import bisect_left, bisect_right
 from itertools import groupby
-from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from typing import (Dict, List, NamedTuple, Optional, Sequence, Set, Tuple,
+                    Union)
 
 import cv2
 import numpy as np

@@ -128,7 +128,8 @@ def _with_ffmpeg(program: str, order: Order, plan: _Plan,
         '-pix_fmt', 'yuv420p', '-c:v', 'libx264', '-threads', '1',
         *(x for key, value in QUALITY.items() for x in (f'-{key}', value)),
         '-g', str(order.key_frames), '-keyint_min', str(order.key_frames),
-        '-sc_threshold', '0', '-vsync', 'passthrough', '-c:a', 'aac', '-b:a', str(AUDIO_RATE),
+        '-sc_threshold', '0', '-vsync', 'passthrough', '-c:a', 'aac', '-b:a',
+        str(AUDIO_RATE),
         '-movflags', '+faststart', '-f', 'mp4', str(target)
     ]
     done = subprocess.run(

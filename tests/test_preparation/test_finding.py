@@ -25,7 +25,8 @@ def put(tmp_path):
 
 
 @pytest.mark.parametrize('name', [
-    '-3B32lodo2M.mp4', '-3B32lodo2M_000059_000069.mp4', '-3B32lodo2M_59_69.MKV',
+    '-3B32lodo2M.mp4', '-3B32lodo2M_000059_000069.mp4',
+    '-3B32lodo2M_59_69.MKV',
     '-3B32lodo2M_59000_69000.mp4', '-3B32lodo2M_raw.webm', 'v_-3B32lodo2M.avi',
     'v_-3B32lodo2M_000059_000069_raw.mp4', 'a class/sub/-3B32lodo2M.mp4'
 ])

@@ -20,9 +20,9 @@
         --videos my_videos --out data/mine/shards
 
 --resized FOLDER makes smaller files that train several times faster, --verify
-reads every file to its end, --shards FOLDER packs them into few files. A report by class and every fault by name lie
-beside the list. After a stop the same command goes on. EPIC-SOUNDS needs no
-preparation. docs/data.md has more.
+reads every file to its end, --shards FOLDER packs them into few files. A
+report by class and every fault by name lie beside the list. After a stop the
+same command goes on. EPIC-SOUNDS needs no preparation. docs/data.md has more.
 """
 import argparse
 import os

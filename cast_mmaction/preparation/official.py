@@ -81,6 +81,7 @@ def prepare(annotations: Annotations, out: str, videos: Optional[str],
     else:
         used, faults = use_videos(entries, videos, making, prefix)
         problems += faults
+    if videos is not None or problems:
         write_report(prefix, annotations.entries, used, problems,
                      annotations.classes)
     if not used:
@@ -118,6 +119,10 @@ def use_videos(entries: List[Entry], videos: str, making: Making,
         tuple: Path by name, relative to where the videos then are, of those
         that can be used, and what is wrong.
     """
+    if making.resized and Path(making.resized).resolve().is_relative_to(
+            Path(videos).resolve()):
+        raise ValueError(f'--resized {making.resized} lies in {videos}, where '
+                         'videos are looked for: give another folder')
     files, problems = find_videos(videos, entries)
     if not (making.resized or making.verify):
         return files, problems
@@ -132,9 +137,6 @@ def use_videos(entries: List[Entry], videos: str, making: Making,
             making.short_side, making.key_frames)
         for name, path in files.items()
     }
-    if making.resized and osp.realpath(making.resized) == osp.realpath(videos):
-        raise ValueError(f'--resized {making.resized} is the folder of the '
-                         'videos; smaller files need another one')
     # Clips of one video may share its file.
     results = carry_out(list(dict.fromkeys(orders.values())),
                         f'{prefix}journal', making.workers, making.seconds)

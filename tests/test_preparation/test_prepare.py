@@ -236,6 +236,17 @@ def test_a_full_disk(root, monkeypatch, capsys):
     assert len(lines(root / 'out/train.txt')) == 2
 
 
+def test_contradictions_are_told_without_videos(root, capsys):
+    with open(root / 'val.csv', 'a') as file:
+        file.write('archery,v2,5,15,val,1\nbowling,t2,5,15,val,1\n')
+    tool.main(['kinetics', str(root / 'train.csv'), str(root / 'val.csv'),
+               '--out', str(root / 'out'), '--num-classes', '2'])
+    assert lines(root / 'out/train.txt') == ['t1.mp4 0']
+    assert 't2.mp4 1' in lines(root / 'out/val.txt')
+    text = capsys.readouterr().out
+    assert 'contradictory: v2' in text and 'contradictory: t2' in text
+
+
 def test_neither_ffmpeg_nor_pyav(monkeypatch):
     monkeypatch.setenv('PATH', '')
     assert encode.encoder() == 'pyav'
@@ -263,7 +274,7 @@ def test_lists_without_reading(root, shared, capsys):
 @pytest.mark.parametrize('options, message', [
     ([], 'names 2 classes instead of 400, 600 or 700'),
     (['--num-classes', 2, '--out', 'one.txt'], 'is one list, but .*train, v'),
-    (['--num-classes', 2, '--resized', 'videos'], 'is the folder of the vide'),
+    (['--num-classes', 2, '--resized', 'videos/b'], 'lies in .*videos'),
     (['--num-classes', 2, '--short-side', 0], '--short-side must be positive'),
     (['--num-classes', 2, '--videos', 'none'], 'none: there is no such fol'),
 ])

@@ -23,7 +23,8 @@ def contained(function: Callable,
               items: Iterable,
               workers: int = 1,
               seconds: float = 60.,
-              memory: Optional[int] = None) -> Iterator[Outcome]:
+              memory: Optional[int] = None,
+              start: str = 'fork') -> Iterator[Outcome]:
     """Call a function on every item, in other processes.
 
     A process that crashes, hangs or takes too much memory costs its own item
@@ -37,6 +38,9 @@ def contained(function: Callable,
         seconds (float): For one item.
         memory (int, optional): Bytes that a process may take beyond what it
             begins with. Defaults to None, no limit.
+        start (str): How processes begin. 'fork' copies this one, which must
+            have one thread; 'forkserver', for those with more, copies a
+            small one that imports what the function needs.
 
     Yields:
         Outcome: In the order in which they come.
@@ -47,7 +51,7 @@ def contained(function: Callable,
     try:
         while True:
             while left and len(crew) < workers:
-                worker = _Worker(function, memory, crew)
+                worker = _Worker(function, memory, crew, start)
                 crew.append(worker)
                 left = worker.take(items, seconds)
             busy = [worker for worker in crew if worker.busy]
@@ -77,11 +81,13 @@ class _Worker:
     """A process that serves one item after the other."""
 
     def __init__(self, function: Callable, memory: Optional[int],
-                 others: List['_Worker']) -> None:
-        context = multiprocessing.get_context('fork')
+                 others: List['_Worker'], start: str) -> None:
+        context = multiprocessing.get_context(start)
         self.connection, theirs = context.Pipe()
-        # A copy of another's pipe would keep that one waiting for ever.
-        unneeded = [self.connection, *(other.connection for other in others)]
+        # A copy of another's pipe would keep that one waiting for ever. A
+        # fork server's children have none.
+        unneeded = [self.connection, *(other.connection for other in others)
+                    ] if start == 'fork' else []
         self.process = context.Process(
             target=_serve,
             args=(function, theirs, memory, unneeded),

@@ -7,6 +7,33 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/install.sh
 
+# The page is tested in Chromium, which comes with the system. Where it can
+# be had it is installed, once; elsewhere these tests are skipped.
+_find_browser() {
+    local log=.venv/.chromium.log why
+    if command -v chromium || command -v chromium-browser; then
+        return
+    fi >/dev/null
+    if [[ -f "$log" ]]; then
+        why="apt-get could not install it, see $log (without that file it is \
+tried again)"
+    elif ! command -v apt-get >/dev/null; then
+        why='there is no apt-get'
+    elif ((EUID != 0)); then
+        why='to install it takes root'
+    elif (export DEBIAN_FRONTEND=noninteractive
+          timeout 300 apt-get update &&
+              timeout 900 apt-get install -y --no-install-recommends chromium
+         ) >"$log" 2>&1; then
+        rm "$log"
+        return
+    else
+        why="apt-get could not install it, see $log"
+    fi
+    echo "No Chromium, so the page is not tested in a browser: $why"
+}
+_find_browser
+
 # The tests start processes themselves, and never download anything.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" HF_HUB_OFFLINE=1
 # They are about the CPU; tools/benchmarks/gpu.sh runs what is about a GPU.

@@ -56,7 +56,7 @@ class SpectrogramEmbedding(nn.Module):
         """``(B, 1, frames, bins) -> (B, 1, 2+N, D)``."""
         x = self.patch_embed(spectrogram)
         special = torch.stack([self.class_token, self.distillation_token])
-        special = special.to(x.dtype).expand(len(x), -1, -1)
+        special = special.to(x.dtype).expand(x.shape[0], -1, -1)
         x = torch.cat([special, x], dim=1) + self.spectrogram_positions
         return x[:, None]
 

@@ -183,7 +183,7 @@ def _grid_attention(q: Tensor, k: Tensor, v: Tensor, num_heads: int,
     groups, inverse = _sequences(window, steps, q.device)
     out = [
         _kernel(heads(q, queries), heads(k, keys), heads(v, keys)).transpose(
-            1, 2).flatten(-2).unflatten(0, (len(q), -1)).flatten(1, 2)
+            1, 2).flatten(-2).unflatten(0, (q.shape[0], -1)).flatten(1, 2)
         for queries, keys in groups
     ]  # each (B, S*Lq, D)
     out = torch.cat(out, dim=1)[:, inverse]  # (B, 1+T*N, D)

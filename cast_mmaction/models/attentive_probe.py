@@ -121,5 +121,5 @@ class AttentivePool(BaseModule):
         """``(B, T, P, D) -> (B, D)``, and the losses of the neck: none."""
         for block in self.blocks:
             x = block(x)
-        query = self.query.to(x.dtype).expand(len(x), 1, 1, -1)
+        query = self.query.to(x.dtype).expand(x.shape[0], 1, 1, -1)
         return self.read(query, x)[:, 0, 0], dict()

@@ -207,7 +207,7 @@ class EVL(Running, BaseModule):
     def forward(self, clip: Tensor) -> Tensor:
         """``(B, 3, F, H, W) -> (B, D)``: the query, normalised."""
         self.check_precision(clip.device.type)
-        query = self.query.expand(len(clip), 1, 1, -1)
+        query = self.query.expand(clip.shape[0], 1, 1, -1)
         skipped = len(self.expert.blocks) - len(self.layers)
         with torch.set_grad_enabled(self._grad_in_encoder()):
             x = self.expert.embed(clip)

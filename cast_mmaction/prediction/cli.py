@@ -19,6 +19,7 @@ from torch import nn
 from ..atomic_write import atomic_write
 from ..checkpoints import CheckpointError
 from ..datasets.annotations import VIDEO_SUFFIXES
+from ..engine.newest import POINTER
 from ..hub import from_pretrained
 from ..list_files import read_lines
 from .answers import Answer
@@ -32,7 +33,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--checkpoint', help='checkpoint of that training')
     parser.add_argument(
         '--model',
-        help='a published file or a hub id instead of config and checkpoint')
+        help='a published file, a hub id, or the work dir of a training, '
+        'instead of config and checkpoint')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -56,7 +58,7 @@ def load_model(args: argparse.Namespace) -> nn.Module:
         if args.config or args.checkpoint:
             raise ValueError('give either --model, or --config and '
                              '--checkpoint')
-        return from_pretrained(args.model, args.device)
+        return open_model(args.model, args.device)
     if not args.config or not args.checkpoint:
         raise ValueError('which model? Give --model FILE_OR_ID, or both '
                          '--config and --checkpoint')
@@ -67,6 +69,33 @@ def load_model(args: argparse.Namespace) -> nn.Module:
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options)
     return init_recognizer(cfg, args.checkpoint, args.device)
+
+
+def open_model(source: str, device: str) -> nn.Module:
+    """A model by one name.
+
+    Args:
+        source: The work dir of a training, whose newest epoch is taken;
+            else see :func:`~cast_mmaction.hub.from_pretrained`.
+        device: Where to put it.
+
+    Raises:
+        ValueError: If a work dir has no config, or more than one.
+        CheckpointError: If the file cannot be used.
+    """
+    folder = Path(source)
+    if not (folder / POINTER).is_file():
+        return from_pretrained(source, device)
+    configs = sorted(folder.glob('*.py'))
+    if len(configs) != 1:
+        raise ValueError(f'{source}: one config is expected in the work dir '
+                         f'of a training, found {len(configs)}; give '
+                         '--config and --checkpoint')
+    # The folder may have been moved.
+    name = Path((folder / POINTER).read_text().strip()).name
+    from mmaction.apis import init_recognizer
+    return init_recognizer(
+        Config.fromfile(configs[0]), str(folder / name), device)
 
 
 def find_videos(source: str) -> List[str]:

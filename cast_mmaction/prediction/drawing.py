@@ -103,11 +103,15 @@ def _fitting(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
 
 
 def timeline_chart(answers: Sequence[Answer], path: Path) -> None:
-    """Draw which class leads when, a panel a task.
+    """Write :func:`timeline_figure`; the file's ending tells the format."""
+    timeline_figure(answers).savefig(path, dpi=150)
+
+
+def timeline_figure(answers: Sequence[Answer]) -> Figure:
+    """Which class leads when, a panel a task.
 
     Args:
         answers: The windows of one video, in order.
-        path: File to write; its ending tells the format.
     """
     answers = [answer for answer in answers if answer.top]
     tasks = list(answers[0].top)
@@ -125,7 +129,7 @@ def timeline_chart(answers: Sequence[Answer], path: Path) -> None:
             _draw_task(ax, task, answers, leaders[task])
         axes[-1].set_xlabel('seconds')
         figure.suptitle(Path(answers[0].video).name)
-        figure.savefig(path, dpi=150)
+    return figure
 
 
 def _leaders(best: Sequence[Guess]) -> Dict[str, int]:

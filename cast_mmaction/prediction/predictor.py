@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..class_names import names_of
 from ..datasets.video import READERS, UnreadableVideo
-from .answers import Answer, best_guesses
+from .answers import Answer, Scores, best_guesses
 
 
 class Window(NamedTuple):
@@ -71,14 +71,15 @@ def predict(model: nn.Module,
         collate_fn=list)
     for samples in loader:
         readable = [data for _, data, error in samples if error is None]
-        results = iter(_scores(model, readable))
+        results = iter(scores_of(model, readable))
         for place, _, error in samples:
             top = {} if error else best_guesses(next(results), names, top_k)
             yield Answer(*place, top, error)
 
 
 @torch.no_grad()
-def _scores(model: nn.Module, samples: List[dict]) -> List[Any]:
+def scores_of(model: nn.Module, samples: List[dict]) -> List[Scores]:
+    """The scores of samples as a test pipeline makes them."""
     if not samples:
         return []
     model.eval()
@@ -114,9 +115,15 @@ def model_input_pipeline(cfg: Config, single_view: bool = False) -> List[dict]:
     return steps
 
 
-def request_for(video: str) -> Dict[str, Any]:
-    """What a test pipeline is given for a file without a label."""
-    return dict(filename=video, label=-1, start_index=0, modality='RGB')
+def request_for(video: str,
+                start: Optional[float] = None,
+                stop: Optional[float] = None) -> Dict[str, Any]:
+    """What a test pipeline is given for a file without a label, or for a
+    part of it in seconds."""
+    request = dict(filename=video, label=-1, start_index=0, modality='RGB')
+    if start is not None:
+        request.update(start_time=start, stop_time=stop)
+    return request
 
 
 def video_seconds(path: str) -> float:
@@ -178,10 +185,7 @@ class _Windows(Dataset):
 
     def __getitem__(self, index: int) -> tuple:
         place = self.windows[index]
-        request = request_for(place.video)
-        if place.start is not None:
-            request.update(start_time=place.start, stop_time=place.stop)
         try:
-            return place, self.pipeline(request), None
+            return place, self.pipeline(request_for(*place)), None
         except UnreadableVideo as error:
             return place, None, str(error)

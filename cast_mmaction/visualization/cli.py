@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ..checkpoints import CheckpointError
 from ..class_names import names_of
 from ..datasets.video import UnreadableVideo
-from ..prediction.answers import best_guesses
+from ..prediction.answers import Guess, best_guesses
 from ..prediction.cli import add_model_arguments, load_model
 from ..prediction.predictor import model_input_pipeline, request_for
 from .attention_maps import (AttentionMap, directions, grid_of_source,
@@ -40,11 +40,17 @@ class Watched(NamedTuple):
     Attributes:
         inputs: What the backbone takes, one view.
         frames: The same frames, ``(3, F, H, W)`` uint8.
-        answer: The best class, or pair of verb and noun, in words.
+        top: The best classes by task.
     """
     inputs: Inputs
     frames: Tensor
-    answer: str
+    top: Dict[str, List[Guess]]
+
+    @property
+    def answer(self) -> str:
+        """The best class, or pair of verb and noun, in words."""
+        best = self.top.get('action', next(iter(self.top.values())))[0]
+        return f'{best.name} {100 * best.score:.0f} %'
 
 
 def watch(model: nn.Module, video: str) -> Watched:
@@ -54,19 +60,22 @@ def watch(model: nn.Module, video: str) -> Watched:
         UnreadableVideo: If the video cannot be read.
     """
     pipeline = Compose(model_input_pipeline(model.cfg, single_view=True))
-    batch = pseudo_collate([pipeline(request_for(video))])
+    return watch_sample(model, pipeline(request_for(video)))
+
+
+def watch_sample(model: nn.Module, sample: dict, top_k: int = 1) -> Watched:
+    """:func:`watch` of what the test pipeline made of one view."""
+    batch = pseudo_collate([sample])
     raw = batch['inputs']
     frames = (raw['imgs'] if isinstance(raw, dict) else raw)[0]
     names = names_of(model)
     with torch.no_grad():
         scores = model.test_step(batch)[0].pred_score
-    top = best_guesses(scores, names, 1)
+    top = best_guesses(scores, names, top_k)
     inputs = model.data_preprocessor(batch)['inputs']
     inputs = {k: x.flatten(0, 1) for k, x in inputs.items()} if isinstance(
         inputs, dict) else inputs.flatten(0, 1)
-    best = top.get('action', next(iter(top.values())))[0]
-    return Watched(inputs, frames[0].cpu(),
-                   f'{best.name} {100 * best.score:.0f} %')
+    return Watched(inputs, frames[0].cpu(), top)
 
 
 class Pictures:
@@ -125,26 +134,43 @@ def exchange_rows(model: nn.Module, watched: Watched,
     ] or directions(model)
     with torch.no_grad(), record_attention(model, args.layers,
                                            wanted) as maps:
-        _run(model, watched)
+        run_on(model, watched)
     pictures = Pictures(model, watched)
     found: Dict[str, List[Row]] = {}
     for (layer, direction), one in sorted(maps.items()):
         found.setdefault(direction, []).append(
-            _asked(f'{direction}, layer {layer}', one, pictures, args))
+            asked_row(f'{direction}, layer {layer}', one, pictures,
+                      args.step, args.patch, args.head))
     return found
 
 
-def _asked(title: str, one: AttentionMap, pictures: Pictures,
-           args: argparse.Namespace) -> Row:
-    """The map of the patch that asks."""
+def asked_row(title: str,
+              one: AttentionMap,
+              pictures: Pictures,
+              step: Optional[int] = None,
+              patch: Optional[Sequence[int]] = None,
+              head: Optional[int] = None) -> Row:
+    """What a patch reads.
+
+    Args:
+        title: The beginning of the row's title.
+        one: The attention that it reads by.
+        pictures: Of the video.
+        step: The time step of the patch; None for the middle.
+        patch: Its row and column; None for the middle.
+        head: None for the mean of all.
+
+    Raises:
+        ValueError: If there is no such step or patch.
+    """
     _, steps, tokens = one.asking
     if one.reader not in pictures.specs:  # EVL's query asks for the clip
-        heat, asking, grid = one.read_by(0, 0, args.head)[0], None, (1, 1)
+        heat, asking, grid = one.read_by(0, 0, head)[0], None, (1, 1)
     else:
         grid = grid_of_source(pictures.specs[one.reader],
                               tokens - one.prefix)
-        step = steps // 2 if args.step is None else args.step
-        row, column = args.patch or (grid[0] // 2, grid[1] // 2)
+        step = steps // 2 if step is None else step
+        row, column = patch or (grid[0] // 2, grid[1] // 2)
         if row not in range(grid[0]) or column not in range(grid[1]):
             raise ValueError(f'--patch {row} {column}: the {one.reader} '
                              f'stream has {grid[0]} rows and {grid[1]} '
@@ -153,7 +179,7 @@ def _asked(title: str, one: AttentionMap, pictures: Pictures,
             raise ValueError(f'--step {step}: the {one.reader} stream has '
                              f'{steps} steps')
         token = one.prefix + row * grid[1] + column
-        heat = one.read_by(step, token, args.head)[0]
+        heat = one.read_by(step, token, head)[0]
         title += f': patch ({row}, {column}) of step {step} asks'
         asking = (step, row, column)
         if pictures.specs[one.source].modality != pictures.specs[
@@ -183,7 +209,8 @@ def cam_rows(model: nn.Module,
     pictures = Pictures(model, watched)
     cams = token_grad_cam(model, watched.inputs, target, layer)
     return [
-        pictures.row(f'{title}, {name}', name, heat[0], bars=False)
+        pictures.row(title if name == 'self' else f'{title}, {name}', name,
+                     heat[0], bars=False)
         for name, heat in cams.items()
     ]
 
@@ -213,7 +240,8 @@ def target_of(model: nn.Module, words: Sequence[str]
     return target
 
 
-def _run(model: nn.Module, watched: Watched) -> None:
+def run_on(model: nn.Module, watched: Watched) -> None:
+    """Run the backbone of a model on a video."""
     inputs = watched.inputs
     model.backbone(**inputs) if isinstance(inputs, dict) else model.backbone(
         inputs)

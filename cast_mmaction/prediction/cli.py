@@ -8,6 +8,7 @@
 import argparse
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 from typing import List, Optional, Sequence
@@ -86,7 +87,10 @@ def open_model(source: str, device: str) -> nn.Module:
     folder = Path(source)
     if not (folder / POINTER).is_file():
         return from_pretrained(source, device)
-    configs = sorted(folder.glob('*.py'))
+    # A runner without a config file, as tests and tools make it, leaves one
+    # that is called by the time.
+    configs = sorted(path for path in folder.glob('*.py')
+                     if not re.fullmatch(r'\d{8}_\d{6}', path.stem))
     if len(configs) != 1:
         raise ValueError(f'{source}: one config is expected in the work dir '
                          f'of a training, found {len(configs)}; give '

@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from cast_mmaction import predict
 from cast_mmaction.prediction import best_guesses
-from cast_mmaction.prediction.cli import find_videos, main
+from cast_mmaction.prediction.cli import find_videos, main, open_model
 from cast_mmaction.prediction.predictor import (model_input_pipeline,
                                                 sliding_windows)
 
@@ -254,3 +254,15 @@ def test_no_model(capsys):
     assert stop.value.code == (
         'error: which model? Give --model FILE_OR_ID, or both --config and '
         '--checkpoint')
+
+
+def test_a_work_dir_is_a_model(tmp_path):
+    model = recognizer(True)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'epoch_2.pth')
+    (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_2.pth')
+    with pytest.raises(ValueError, match='one config is expected'):
+        open_model(str(tmp_path), 'cpu')
+    model.cfg.dump(str(tmp_path / 'mine.py'))
+    (tmp_path / '20260101_120000.py').touch()
+    found = open_model(str(tmp_path), 'cpu').state_dict()
+    assert all(torch.equal(found[k], x) for k, x in model.state_dict().items())

@@ -114,17 +114,20 @@ def row(one: Row) -> str:
     title = one.title
     if not one.heat.any():
         title += ' (no patch speaks for it)'
-    largest = float(one.heat.max()) or 1.
+    largest, least = float(one.heat.max()) or 1., float(one.heat.min())
     shares = one.heat.sum(axis=(1, 2)) / (float(one.heat.sum()) or 1.)
     steps = ''
     for step, (picture, heat) in enumerate(zip(one.pictures, one.heat)):
         caption = f'moment {step}'
         if one.bars:
             caption += f', {100 * shares[step]:.0f} %'
-        image = _png(blend(picture, heat / largest), caption)
+        shown = blend(picture, (heat - least) / largest)
+        image = _png(shown[::-1] if one.low_first else shown, caption)
         asks = ''
         if one.asking is not None and one.asking[0] == step:
-            asks = _frame(*one.asking[1:], *one.asking_grid)
+            (_, y, x), (rows, columns) = one.asking, one.asking_grid
+            y = rows - 1 - y if one.low_first else y
+            asks = _frame(y, x, rows, columns)
         steps += (f'<figure class="cast-step"><div>{image}{asks}</div>'
                   f'<figcaption>{caption}</figcaption></figure>')
     few = 'few' if len(one.pictures) <= 4 else ''

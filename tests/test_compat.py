@@ -15,8 +15,10 @@ from mmaction.datasets.transforms import ColorJitter
 from mmaction.models.heads import TSNHead
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
+from mmengine._strategy.base import BaseStrategy
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner
+from mmengine.optim import OptimWrapper
+from mmengine.runner import LogProcessor, Runner
 
 from cast_mmaction import compat
 from cast_mmaction.host import installed
@@ -263,6 +265,51 @@ def test_accumulation_counts(tmp_path):
 def test_other_configs_keep_their_meaning(tmp_path, off, factor):
     lr = scaled_lr(tmp_path, Runner.scale_lr, **{f'auto_scale_lr.{off}': False})
     assert lr == pytest.approx(1e-2 * factor)
+
+
+def scaled_by_strategy(method, **changes):
+    """The rate in a FlexibleRunner's strategy, of 4 x 6 clips a step."""
+    wrapper = OptimWrapper(
+        torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-2),
+        accumulative_counts=6)
+    strategy = SimpleNamespace(
+        world_size=2,
+        logger=MMLogger.get_instance('strategy'),
+        dispatch_kwargs=dict(train_micro_batch_size_per_gpu=2),
+        optim_wrapper=wrapper,
+        _auto_scale_lr=dict(
+            enable=True, base_batch_size=8, count_accumulation=True,
+            **changes))
+    stated = dict(strategy._auto_scale_lr)
+    method(strategy)
+    assert strategy._auto_scale_lr == stated
+    return wrapper.optimizer.param_groups[-1]['lr']
+
+
+def test_accumulation_of_strategies_defect():
+    lr = scaled_by_strategy(original(BaseStrategy._scale_lr))
+    assert lr == pytest.approx(1e-2 * 4 / 8)
+
+
+def test_accumulation_counts_in_strategies():
+    lr = scaled_by_strategy(BaseStrategy._scale_lr)
+    assert lr == pytest.approx(1e-2 * 4 * 6 / 8)
+
+
+# weights at the start, and the log, of several processes
+
+
+def test_weights_sent_twice_defect():
+    """Whatever everybody has; see `starts` in tests/engines.py."""
+    for owner in (Runner, BaseStrategy):
+        source = inspect.getsource(original(owner._init_model_weights))
+        assert 'broadcast(params)' in source
+
+
+def test_losses_of_one_process_defect():
+    """See test_engines.py."""
+    source = inspect.getsource(original(LogProcessor._collect_scalars))
+    assert 'reduce' not in source and 'gather' not in source
 
 
 # ColorJitter

@@ -8,7 +8,7 @@ from typing import List
 from mmengine.config import Config, DictAction
 
 # Before the host: this mends it.
-from cast_mmaction.config_names import read_config
+from cast_mmaction.config_names import MIM, read_config
 from cast_mmaction.engine import leave_process_group
 from cast_mmaction.engine.sizes import state_classes
 from cast_mmaction.options import check_options
@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 
 
 HALVES = ('float16', 'bfloat16')
+ENGINES = MIM / 'configs/_base_/engine'
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,6 +47,11 @@ def parse_args() -> argparse.Namespace:
         choices=['auto', *HALVES],
         help='mixed precision on a GPU, in bfloat16 where it has that and '
         'none is named; without a GPU the training stays in float32')
+    parser.add_argument(
+        '--engine',
+        choices=sorted(x.stem for x in ENGINES.glob('*.py')),
+        help='how several processes share a training: a file of '
+        'configs/_base_/engine, put over the config')
     parser.add_argument(
         '--no-validate',
         action='store_true',
@@ -93,6 +99,12 @@ def build_config(args: argparse.Namespace) -> Config:
     cfg = read_config(args.config)
     check_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
+    if args.engine:
+        if 'runner_type' in cfg:
+            raise ValueError('--engine is for the runner of type Runner; '
+                             f'{args.config} has a {cfg.runner_type}')
+        cfg.merge_from_dict(
+            Config.fromfile(ENGINES / f'{args.engine}.py').to_dict())
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:

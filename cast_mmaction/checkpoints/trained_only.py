@@ -133,13 +133,14 @@ def _pretrained(expert: nn.Module) -> Dict[str, Tensor]:
 
 
 def _verify(expert: nn.Module) -> Optional[str]:
-    """SHA-256 of ``pretrained`` if the expert really holds that."""
+    """SHA-256 of ``pretrained`` if the expert really holds that, looked up
+    once; else something empty."""
     if expert.verified_sha256 is None and expert.pretrained:
         source = _pretrained(expert)
-        if all(
-                torch.equal(value, source[key].to(value.dtype))
-                for key, value in frozen_tensors(expert).items()):
-            expert.verified_sha256 = sha256(source)
+        same = all(
+            torch.equal(value, source[key].to(value.dtype))
+            for key, value in frozen_tensors(expert).items())
+        expert.verified_sha256 = sha256(source) if same else ''
     return expert.verified_sha256
 
 

@@ -1,5 +1,6 @@
 """A log that does not grow, and for which nothing waits."""
 import functools
+from numbers import Real
 
 import torch
 
@@ -55,10 +56,41 @@ def log_without_waiting() -> bool:
         if params:
             norm = self.clip_func(params, **self.clip_grad_kwargs)
             if norm is not None:  # clipping by value has none
+                if hasattr(norm, 'full_tensor'):  # of sharded gradients
+                    norm = norm.full_tensor()
                 self.message_hub.update_scalar(f'train/{self.grad_name}', norm)
 
     MessageHub.update_scalar = update_scalar
     OptimWrapper._clip_grad = _clip_grad
+    return True
+
+
+@remedy
+def losses_of_one_process() -> bool:
+    """The log shows the losses of the first process's clips alone.
+
+    At each line of the log, losses, accuracies and times become the mean of
+    all processes.
+    """
+    from mmengine.dist import all_gather_object, is_distributed
+    from mmengine.runner import LogProcessor
+    original = LogProcessor._collect_scalars
+
+    @functools.wraps(original)
+    def _collect_scalars(self, custom_cfg, runner, mode, *args, **kwargs):
+        own = original(self, custom_cfg, runner, mode, *args, **kwargs)
+        if mode != 'train' or not is_distributed():
+            return own
+        means = {}
+        everybodys = all_gather_object(own)
+        # Some have losses that not every process has in each window.
+        for key in {key: None for found in everybodys for key in found}:
+            values = [found[key] for found in everybodys if key in found]
+            numeric = all(isinstance(x, Real) for x in values)
+            means[key] = sum(values) / len(values) if numeric else values[0]
+        return means
+
+    LogProcessor._collect_scalars = _collect_scalars
     return True
 
 

@@ -180,26 +180,88 @@ def accumulation_in_auto_scale_lr() -> bool:
     compared with all samples of an optimizer step. Other configs keep the
     host's meaning.
     """
+    from mmengine._strategy.base import BaseStrategy
     from mmengine.runner import Runner
-    original = Runner.scale_lr
+    original, of_strategy = Runner.scale_lr, BaseStrategy._scale_lr
+
+    def counted(owner, wrapper, auto_scale_lr, scale: Callable) -> None:
+        cfg = dict(auto_scale_lr or {})
+        if not (cfg.pop('count_accumulation', False) and cfg.get('enable')):
+            return scale(auto_scale_lr)
+        times = getattr(wrapper, '_accumulative_counts', 1)
+        cfg['base_batch_size'] /= times
+        owner.logger.info(f'auto_scale_lr: {times} batches make an optimizer '
+                          'step, the base batch size is divided by that')
+        groups = wrapper.optimizer.param_groups
+        before = groups[-1]['lr']
+        scale(cfg)
+        if wrapper.base_param_settings:  # what the log calls base_lr
+            ratio = groups[-1]['lr'] / before
+            wrapper.base_param_settings['lr'] *= ratio
 
     @functools.wraps(original)
     def scale_lr(self, optim_wrapper, auto_scale_lr=None) -> None:
-        cfg = dict(auto_scale_lr or {})
-        if not (cfg.pop('count_accumulation', False) and cfg.get('enable')):
-            return original(self, optim_wrapper, auto_scale_lr)
-        times = optim_wrapper._accumulative_counts
-        cfg['base_batch_size'] /= times
-        self.logger.info(f'auto_scale_lr: {times} batches make an optimizer '
-                         'step, the base batch size is divided by that')
-        groups = optim_wrapper.optimizer.param_groups
-        before = groups[-1]['lr']
-        original(self, optim_wrapper, cfg)
-        if optim_wrapper.base_param_settings:  # what the log calls base_lr
-            ratio = groups[-1]['lr'] / before
-            optim_wrapper.base_param_settings['lr'] *= ratio
+        counted(self, optim_wrapper, auto_scale_lr,
+                lambda cfg: original(self, optim_wrapper, cfg))
 
-    Runner.scale_lr = scale_lr
+    @functools.wraps(of_strategy)
+    def _scale_lr(self) -> None:
+
+        def scale(cfg) -> None:
+            stated, self._auto_scale_lr = self._auto_scale_lr, cfg
+            try:
+                of_strategy(self)
+            finally:
+                self._auto_scale_lr = stated
+
+        counted(self, self.optim_wrapper, self._auto_scale_lr, scale)
+
+    Runner.scale_lr, BaseStrategy._scale_lr = scale_lr, _scale_lr
+    return True
+
+
+@remedy
+def weights_sent_twice() -> bool:
+    """The first process sends all weights to all others, twice.
+
+    Once when the model is wrapped, once when it has got its weights; of
+    CAST-B 870 MB each time, four fifths of it frozen experts that every
+    process has read from the same file. See :func:`send_what_differs`.
+    """
+    from mmengine._strategy.base import BaseStrategy
+    from mmengine.model import MMDistributedDataParallel as Wrapper
+    from mmengine.model import is_model_wrapper
+    from mmengine.runner import Runner
+    from ..same_weights import send_what_differs
+    wrap = Wrapper.__init__
+
+    @functools.wraps(wrap)
+    def init(self, module, detect_anomalous_params=False, **kwargs) -> None:
+        if kwargs.get('process_group') is None and kwargs.get(
+                'init_sync', True):
+            send_what_differs(module)
+            kwargs['init_sync'] = False
+        wrap(self, module, detect_anomalous_params, **kwargs)
+
+    def initialise(model) -> None:
+        model = model.module if is_model_wrapper(model) else model
+        if hasattr(model, 'init_weights'):
+            model.init_weights()
+            send_what_differs(model)
+
+    def of_runner(self) -> None:
+        initialise(self.model)
+
+    def of_strategy(self, model):
+        if self.dispatch_kwargs.get('init_weights_for_test_or_val', True):
+            initialise(model)
+        return model
+
+    Wrapper.__init__ = init
+    Runner._init_model_weights = functools.wraps(
+        Runner._init_model_weights)(of_runner)
+    BaseStrategy._init_model_weights = functools.wraps(
+        BaseStrategy._init_model_weights)(of_strategy)
     return True
 
 

@@ -10,6 +10,8 @@ from .optim import LayerDecayOptimWrapperConstructor
 from .precision_hook import PrecisionHook
 from .preemption import PreemptionHook
 from .schedule import WarmupCosineLR
+from .sharding import (CompressedDataParallel, FullyShardedModel,
+                       ShardingHook)
 from .sizes import SizesHook
 
 # Their names up to 0.1; they go with the next release.
@@ -17,9 +19,10 @@ whole_file = atomic_write
 CASTOptimWrapperConstructor = LayerDecayOptimWrapperConstructor
 
 __all__ = [
-    'CASTOptimWrapperConstructor', 'FinetuneHook',
+    'CASTOptimWrapperConstructor', 'CompressedDataParallel', 'FinetuneHook',
+    'FullyShardedModel',
     'LayerDecayOptimWrapperConstructor', 'NonFiniteHook', 'PrecisionHook',
     'PrecisionTestLoop', 'PrecisionValLoop', 'PreemptionHook',
-    'ResumableEpochLoop', 'SafeCheckpointHook', 'SizesHook', 'StepSeedHook',
-    'StrictLoadHook', 'WarmupCosineLR', 'leave_process_group', 'whole_file'
+    'ResumableEpochLoop', 'SafeCheckpointHook', 'ShardingHook', 'SizesHook',
+    'StepSeedHook', 'StrictLoadHook', 'WarmupCosineLR', 'leave_process_group', 'whole_file'
 ]

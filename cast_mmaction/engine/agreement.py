@@ -15,6 +15,8 @@ from torch import Tensor
 from torch import distributed as dist
 from torch import nn
 
+from .sharding import local
+
 LOSS, GRADIENTS, SIGNAL = range(3)
 
 
@@ -50,9 +52,6 @@ class Agreement:
         self.runner = runner
         self.wrapper: OptimWrapper = runner.optim_wrapper
         optimizer = self.wrapper.optimizer
-        self.parameters = [
-            p for group in optimizer.param_groups for p in group['params']
-        ]
         device = self.parameters[0].device
         self.gated = all(x.get('fused') for x in optimizer.param_groups)
         self.signal = 0  # set when one comes
@@ -93,6 +92,12 @@ class Agreement:
         self.runner.agreement = None
 
     @property
+    def parameters(self) -> List[nn.Parameter]:
+        """What the optimizer moves; others once a model is shared out."""
+        groups = self.wrapper.optimizer.param_groups
+        return [p for group in groups for p in group['params']]
+
+    @property
     def scales(self) -> bool:
         """Whether the loss is scaled: then gradients may overflow."""
         scaler = getattr(self.wrapper, 'loss_scaler', None)
@@ -108,11 +113,16 @@ class Agreement:
 
     def step(self, **kwargs) -> None:
         """Agree, then take the optimizer's step."""
-        owners = [p for p in self.parameters if p.grad is not None]
+        # Of a small tensor that is shared out, some processes have nothing.
+        owners = [
+            p for p in self.parameters
+            if p.grad is not None and local(p.grad).numel()
+        ]
         peaks = self._bad_loss.new_zeros(1)
         if owners:
             peaks = torch.stack(
-                torch._foreach_norm([p.grad for p in owners], float('inf')))
+                torch._foreach_norm([local(p.grad) for p in owners],
+                                    float('inf')))
         news = torch.stack([
             self._bad_loss, 1 - peaks.isfinite().all().float(),
             torch.full_like(self._bad_loss, self.signal)

@@ -23,11 +23,13 @@ from ..checkpoints import CheckpointError, trained_only, verify_experts
 from ..version import __version__
 from .newest import POINTER, check_whole, find_newest
 from .resume import INTERRUPTED, batches, fit_to_run, require_training
+from .sharding import check_strategy, local, whole_state
 from .training_state import (SUFFIX, read_state, remove_older_states,
                              write_state)
 
 PREEMPTED = 'preempted.pth'
 BEST = 'best_checkpoints.json'
+WRAPPED = 'module.'
 
 
 @HOOKS.register_module()
@@ -57,7 +59,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     Raises:
         ValueError: At the start of a training that saves to something other
-            than a local folder.
+            than a local folder, or by a strategy of its own.
         CheckpointError: If what is to be resumed is damaged, or is of another
             training.
         FloatingPointError: Instead of saving weights that are not finite.
@@ -70,6 +72,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     def before_run(self, runner) -> None:
         """Choose the checkpoint to resume from, on the first process."""
+        check_strategy(runner)
         if not runner._resume:
             return
         answer = [None, None]
@@ -174,6 +177,11 @@ class SafeCheckpointHook(CheckpointHook):
         checkpoint['meta'].update(
             cast_mmaction=__version__, batches=batches(runner))
         checkpoint['message_hub'] = _pack(checkpoint['message_hub'])
+        state_dict = checkpoint['state_dict']
+        if all(key.startswith(WRAPPED) for key in state_dict):
+            # Strategies save the wrapper, too.
+            checkpoint['state_dict'] = OrderedDict(
+                (key[len(WRAPPED):], x) for key, x in state_dict.items())
         checkpoint['meta'] = _plain_items(checkpoint['meta'], 'meta')
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
@@ -272,8 +280,13 @@ class SafeCheckpointHook(CheckpointHook):
                **kwargs) -> None:
         """Have the runner save under a temporary name, then rename."""
         self._check_finite(runner)
-        if not is_main_process():
-            return
+        # All processes give what they hold, the first one writes.
+        with whole_state(runner, save_optimizer, self.trainable_only):
+            if is_main_process():
+                self._write_whole(runner, name, save_optimizer, **kwargs)
+
+    def _write_whole(self, runner, name: str, save_optimizer: bool,
+                     **kwargs) -> None:
         path, content = Path(self.out_dir, name), nullcontext()
         if self.trainable_only:
             content = trained_only(runner.model)
@@ -294,7 +307,7 @@ class SafeCheckpointHook(CheckpointHook):
             (name, buffer) for name, buffer in runner.model.named_buffers()
             if name.endswith(('running_mean', 'running_var'))
         ]
-        bad = [name for name, x in learnt if not x.isfinite().all()]
+        bad = [name for name, x in learnt if not local(x).isfinite().all()]
         verdict = torch.tensor(len(bad))
         all_reduce(verdict, 'max')
         if verdict.item():

@@ -4,11 +4,13 @@ from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 import torch
 from mmaction.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
 from torch import nn
+from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.nn.modules.batchnorm import _NormBase
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, _NormBase)
@@ -42,6 +44,10 @@ class LayerDecayOptimWrapperConstructor:
     On a machine without a GPU an ``AmpOptimWrapper`` becomes an
     ``OptimWrapper``: MMEngine's mixed precision asserts a GPU.
 
+    With ``sharded=True`` in ``optimizer`` every process holds a part of its
+    state (ZeRO, ``configs/_base_/engine/zero.py``). It is not fused, and one
+    process alone holds all of it.
+
     Args:
         optim_wrapper_cfg (dict): Of the wrapper, with ``optimizer`` in it.
         paramwise_cfg (dict, optional): ``layer_decay_rate`` (float, defaults
@@ -73,16 +79,18 @@ class LayerDecayOptimWrapperConstructor:
                 f'some of {", ".join(UNDECAYED)}')
         self.optim_wrapper_cfg = dict(optim_wrapper_cfg)
         self.optimizer_cfg = dict(self.optim_wrapper_cfg.pop('optimizer'))
+        self.sharded = self.optimizer_cfg.pop('sharded', False)
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the wrapper around the parameters of ``model``."""
         if is_model_wrapper(model):
             model = model.module
         cfg = dict(self.optimizer_cfg)
+        sharded = self.sharded and is_distributed()
         if torch.cuda.is_available() and cfg['type'] in FUSED and not (
-                cfg.keys() & {'fused', 'foreach'}):
+                sharded or cfg.keys() & {'fused', 'foreach'}):
             cfg['fused'] = True
-        cfg['params'] = self.parameter_groups(model)
+        groups = self.parameter_groups(model)
         wrapper = dict(self.optim_wrapper_cfg)
         wrapper.setdefault('type', 'OptimWrapper')
         if wrapper['type'] == 'AmpOptimWrapper' and \
@@ -93,7 +101,12 @@ class LayerDecayOptimWrapperConstructor:
                 logger='current')
             wrapper = {k: v for k, v in wrapper.items() if k not in AMP_KEYS}
             wrapper['type'] = 'OptimWrapper'
-        optimizer = OPTIMIZERS.build(cfg)
+        if sharded:
+            build = OPTIMIZERS.get(cfg.pop('type'))
+            optimizer = ZeroRedundancyOptimizer(
+                groups, optimizer_class=build, **cfg)
+        else:
+            optimizer = OPTIMIZERS.build(dict(cfg, params=groups))
         optimizer.register_load_state_dict_pre_hook(_keep_kernels)
         return OPTIM_WRAPPERS.build(
             wrapper, default_args=dict(optimizer=optimizer))

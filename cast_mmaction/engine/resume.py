@@ -170,9 +170,9 @@ def _use_options_of_config(runner, checkpoint: dict, name: str,
         raise CheckpointError(
             f'{name} cannot be resumed, it holds no optimizer: save_optimizer '
             'was off. To start from its weights, use load_from without resume')
-    own = runner.optim_wrapper.optimizer.state_dict()
-    sizes = [[len(group['params']) for group in x['param_groups']]
-             for x in (stored, own)]
+    groups = runner.optim_wrapper.optimizer.param_groups
+    sizes = [[len(group['params']) for group in x]
+             for x in (stored['param_groups'], groups)]
     if sizes[0] != sizes[1]:
         raise CheckpointError(
             f'{name} cannot be resumed here: its optimizer has groups of '
@@ -183,7 +183,6 @@ def _use_options_of_config(runner, checkpoint: dict, name: str,
                 checkpoint['meta']['epoch'], checkpoint['meta']['iter'])
     checkpoint['param_schedulers'] = [x.state_dict() for x in schedulers]
     said = set()
-    groups = runner.optim_wrapper.optimizer.param_groups
     for group, old in zip(groups, stored['param_groups']):
         for key, value in group.items():
             if key == 'params':

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .adapters import BlockAdapters
 from .expert import Expert, build_expert
-from .running import DropSamples
+from .running import HALVES, DropSamples, Parts
 
 
 class AdaptedBlock(NamedTuple):
@@ -108,6 +108,10 @@ class Adapted(Expert):
     def freeze(self, dtype: Optional[str] = None) -> None:
         """Freezes the expert but its read-out norm; adapters are trained."""
         self.expert.freeze(dtype)
+
+    def parts_to_shard(self) -> Parts:
+        return self.expert.parts_to_shard() + [(layer, HALVES)
+                                               for layer in self.layers]
 
     def layer_groups(self) -> List[List[nn.Module]]:
         """Embedding, then depth by depth, for layer-wise learning rates."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .adapted import Adapted
 from .adapters import Adapter
-from .running import DropSamples
+from .running import HALVES, DropSamples, Parts
 from .vit import Block, CLIPExpert
 
 
@@ -121,6 +121,10 @@ class AIM(Adapted):
 
     def embed(self, clip: Tensor) -> Tensor:
         return self.expert.embed(clip, self.time_positions)
+
+    def parts_to_shard(self) -> Parts:
+        # The adapters use norm and attention of the blocks.
+        return [(layer, HALVES) for layer in self.layers]
 
     def forward(self, clip: Tensor) -> Tensor:
         """``(B, 3, F, H, W) -> (B, D, T, 1, 1)``: the normalised class token

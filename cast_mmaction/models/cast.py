@@ -4,7 +4,7 @@ Two experts and one exchange are CAST (NeurIPS 2023, arXiv 2311.18825); space
 and sound are CAVA; space, time and sound CA2ST (arXiv 2503.23447). The shape
 legend is in ``attention.py``.
 """
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from .adapters import BlockAdapters, NoAdapters
 from .exchange import BCAST, STREAMS, Exchange
 from .expert import Expert, build_expert
-from .running import DropSamples, Running
+from .running import HALVES, DropSamples, Parts, Running
 from .time_codes import TimeCode, frame_spans, sound_spans
 
 Blocks = Sequence[nn.Module]
@@ -28,9 +28,12 @@ class Given(NamedTuple):
         present: By expert ``(B,)`` bool, the samples that have its input;
             without an entry all do.
         times: By expert, positions in seconds, where an exchange takes them.
+        unread: Experts of whose tokens only those before the patches matter
+            after the exchanges.
     """
     present: Dict[str, Tensor]
     times: Dict[str, Tensor]
+    unread: FrozenSet[str] = frozenset()
 
 
 ORDERS = ('sequential', 'parallel')
@@ -89,22 +92,33 @@ class CASTLayer(nn.Module):
 
     def _talk(self, x: Streams, given: Given) -> Streams:
         # Rounds of exchanges: one at a time, or all at once.
-        for names in self.rounds:
+        rounds = [[
+            exchange for exchange in (getattr(self, name) for name in names)
+            if x.keys() >= {*exchange.between}
+        ] for names in self.rounds]
+        for i, exchanges in enumerate(rounds):
             heard = {name: [] for name in x}
-            for exchange in (getattr(self, name) for name in names):
+            # Patches that nobody reads any more need not hear anything.
+            cut = given.unread.difference(*(
+                exchange.between for later in rounds[i + 1:]
+                for exchange in later), *(
+                    exchange.between for exchange in exchanges
+                    if not exchange.can_cut))
+            for exchange in exchanges:
                 a, b = exchange.between
-                if a not in x or b not in x:
-                    continue
-                times = ()
+                options = {}
                 if exchange.takes_times:
-                    times = (given.times[a], given.times[b]),
-                to_a, to_b = exchange.residuals(x[a], x[b], *times)
+                    options['times'] = given.times[a], given.times[b]
+                if exchange.can_cut:
+                    options['cut'] = cut
+                to_a, to_b = exchange.residuals(x[a], x[b], **options)
                 for reader, source, residual in ((a, b, to_a), (b, a, to_b)):
                     if residual is not None:
                         heard[reader].append((self.drop_path(residual),
                                               given.present.get(source)))
             x = {
-                name: tokens + _mean(heard[name]) if heard[name] else tokens
+                name: _add(tokens, _mean(heard[name]))
+                if heard[name] else tokens
                 for name, tokens in x.items()
             }
         return x
@@ -127,6 +141,11 @@ class CASTLayer(nn.Module):
             given: What the exchanges are told.
         """
         return self.feed_forward(blocks, self.attend(blocks, x, given))
+
+
+def _add(tokens: Tensor, residual: Tensor) -> Tensor:
+    """Of tokens that have no residual nothing is left."""
+    return tokens[:, :, :residual.shape[2]] + residual
 
 
 def _mean(heard: Sequence[Tuple[Tensor, Optional[Tensor]]]) -> Tensor:
@@ -239,6 +258,7 @@ class CAST(Running, BaseModule):
         for name, cfg in experts.items():
             self._add_expert(name, cfg)
         self.freeze_experts = freeze_experts
+        self.shares = share_projections
         self.set_running(with_cp, compile, frozen_dtype)
         pairs = _check_pairing(
             pairing, {n: len(e.blocks)
@@ -362,10 +382,13 @@ class CAST(Running, BaseModule):
         *stages, (layer, blocks) = zip(self.layers, self._stages())
         for stage in stages:
             x = self.run(CASTLayer.forward, *stage, x, given)
-        x = self.run(CASTLayer.attend, layer, blocks, x, given)
         if self.training:
             # Only the tokens of the read-out matter after the last exchange.
             # Evaluation keeps all, for whoever looks at token maps.
+            given = given._replace(unread=frozenset(
+                n for n, e in experts.items() if e.reads_prefix_only(x[n])))
+        x = self.run(CASTLayer.attend, layer, blocks, x, given)
+        if self.training:
             x = {n: e.read_out_tokens(x[n]) for n, e in experts.items()}
         x = self.run(CASTLayer.feed_forward, layer, blocks, x)
         features = {n: e.read_out(x[n]) for n, e in experts.items()}
@@ -421,6 +444,16 @@ class CAST(Running, BaseModule):
             name: list(getattr(self, name).blocks)[begin:end]
             for name, (begin, end) in zip(self.names, spans)
         } for spans in zip(*self._spans.values())]
+
+    def parts_to_shard(self) -> Parts:
+        parts = sum((x.parts_to_shard() for x in self.experts()), [])
+        for layer in self.layers:
+            for module in layer.modules():
+                if isinstance(module, BlockAdapters):
+                    parts.append((module, HALVES))
+                elif isinstance(module, Exchange) and not self.shares:
+                    parts.append((module, ('residuals', )))
+        return parts
 
     def layer_groups(self) -> List[List[nn.Module]]:
         """Embeddings, then pair by pair, for layer-wise learning rates."""

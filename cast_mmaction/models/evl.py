@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..checkpoints import mark_frozen
 from .adapters import TemporalConv
 from .attention import CrossAttention, attention_weights
-from .running import Running, hold_in
+from .running import Parts, Running, hold_in
 from .vit import MLP, Block, CLIPExpert, QuickGELU
 
 Looks = Optional[Tuple[Tensor, Tensor]]
@@ -222,6 +222,10 @@ class EVL(Running, BaseModule):
 
     def _grad_in_encoder(self) -> bool:
         return torch.is_grad_enabled() and not self.frozen
+
+    def parts_to_shard(self) -> Parts:
+        # The blocks are taken apart for their queries and keys.
+        return [(layer, ()) for layer in self.layers]
 
     def layer_groups(self) -> List[List[nn.Module]]:
         """Embedding, then block by block, for layer-wise learning rates. What

@@ -5,7 +5,7 @@ pair of token tensors, the pair of residuals to add to them. The streams are
 called spatial and temporal here, as in the paper; CAST puts any two experts
 in their places.
 """
-from typing import Optional, Sequence, Tuple, Union
+from typing import Collection, Optional, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +38,7 @@ class Exchange(BaseModule):
         ValueError: if a direction is unknown, or there is none.
     """
     takes_times = False  # whether `residuals` takes positions in seconds
+    can_cut = False  # whether `residuals` takes `cut`
 
     def __init__(self,
                  spatial: Union[TokenSpec, dict],
@@ -247,7 +248,8 @@ class BCAST(Exchange):
     T2S: every spatial patch reads the temporal tokens; S2T: every temporal
     token reads the spatial patches. GELU and a projection up (zero at the
     start) give the residuals. Class tokens and registers take no part in the
-    attention and go through the bottleneck alone.
+    attention and go through the bottleneck alone. Where only these are read,
+    after the last exchange, the attention of their stream is left out.
 
     The streams may differ in width, grid and time steps. What a window pairs
     (locations for 'time', time steps for 'space') is matched by linear
@@ -271,6 +273,8 @@ class BCAST(Exchange):
         ValueError: if D' is not divisible by the heads, or a window, a kind
             of positions or a direction is unknown or not for these streams.
     """
+
+    can_cut = True
 
     def __init__(self,
                  spatial: Union[TokenSpec, dict],
@@ -356,10 +360,18 @@ class BCAST(Exchange):
     def residuals(self,
                   spatial: Tensor,
                   temporal: Tensor,
-                  times: Sequence[Tensor] = ()) -> Residuals:
-        """See :class:`Exchange`; ``times``, where ``takes_times``: positions
-        of both streams, of shapes that can be added to their patches
-        ``(B, T, N, D')``."""
+                  times: Sequence[Tensor] = (),
+                  cut: Collection[str] = ()) -> Residuals:
+        """See :class:`Exchange`.
+
+        Args:
+            spatial, temporal: ``(B, T, P, D)``.
+            times: Where ``takes_times``: positions of both streams, of shapes
+                that can be added to their patches ``(B, T, N, D')``.
+            cut: Streams that get residuals for the tokens before their
+                patches alone, ``(B, T, P - N, D)``. What they would have
+                heard with gets gradients of zero, as it would have.
+        """
         first, second = self.between
         prefix_s, patches_s = self._squeeze(first, spatial, self.spatial)
         prefix_t, patches_t = self._squeeze(second, temporal, self.temporal)
@@ -370,10 +382,12 @@ class BCAST(Exchange):
             getattr(self, name) for name in direction_names(self.between))
         to_s = to_t = None
         if t2s is not None:
-            read = torch.cat([prefix_s, t2s(patches_s, patches_t)], 2)
+            read = _unheard(prefix_s, t2s) if first in cut else torch.cat(
+                [prefix_s, t2s(patches_s, patches_t)], 2)
             to_s = getattr(self, f'{first}_up')(self.act(read))
         if s2t is not None:
-            read = torch.cat([prefix_t, s2t(patches_t, patches_s)], 2)
+            read = _unheard(prefix_t, s2t) if second in cut else torch.cat(
+                [prefix_t, s2t(patches_t, patches_s)], 2)
             to_t = getattr(self, f'{second}_up')(self.act(read))
         return to_s, to_t
 
@@ -382,6 +396,13 @@ class BCAST(Exchange):
         # (B, T, P, D) -> (B, T, P - N, D') and (B, T, N, D')
         x = getattr(self, f'{name}_down')(x)
         return split_prefix(getattr(self, f'{name}_norm')(x), spec)
+
+
+def _unheard(x: Tensor, module: nn.Module) -> Tensor:
+    """``x`` as it is, with gradients of zero for a module that is left out:
+    optimizers and DDP find all that they expect."""
+    nothing = sum(0 * parameter.sum() for parameter in module.parameters())
+    return x + nothing.to(x.dtype)
 
 
 def _new_up(dims: int, spec: TokenSpec) -> nn.Linear:

@@ -7,7 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..checkpoints import is_frozen, mark_frozen
-from .running import Running, hold_in, run_block
+from .running import HALVES, Parts, Running, hold_in, run_block
 
 
 class TokenSpec(NamedTuple):
@@ -106,8 +106,14 @@ class Expert(Running, BaseModule):
 
     def read_out_tokens(self, x: Tensor) -> Tensor:
         """The tokens that :meth:`read_out` looks at: the class tokens where
-        there are some, else all."""
+        there are some, else all. In each step either the first tokens or
+        all."""
         return x[:, :, :1] if self.spec.has_class_token else x
+
+    def reads_prefix_only(self, x: Tensor) -> bool:
+        """Whether :meth:`read_out` looks at no patch of ``(B, T, P, D)``."""
+        read = self.read_out_tokens(x).shape[2]
+        return read <= self.spec.num_prefix_tokens < x.shape[2]
 
     def read_out(self, x: Tensor) -> Tensor:
         """``LN(mean of the read-out tokens)``, ``(B, T, P, D) -> (B, D)``."""
@@ -136,6 +142,10 @@ class Expert(Running, BaseModule):
     def train(self, mode: bool = True) -> 'Expert':
         """A frozen expert stays in evaluation mode."""
         return super().train(mode and not is_frozen(self))
+
+    def parts_to_shard(self) -> Parts:
+        """The blocks. Subclasses that reach into theirs state none."""
+        return [(block, HALVES) for block in self.blocks]
 
     def layer_groups(self) -> List[List[nn.Module]]:
         """Embedding, then block by block: for layer-wise learning rates."""

@@ -1,6 +1,6 @@
 """What a backbone costs: options that change no result."""
 from functools import lru_cache
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, List, Optional, Tuple, Union
 
 import torch
 from timm.layers import DropPath
@@ -9,6 +9,10 @@ from torch.utils.checkpoint import checkpoint
 
 # Matrix products, whose weights are most of an expert.
 PRODUCTS = (nn.Linear, nn.Conv2d, nn.Conv3d)
+
+# Modules, and the methods beside ``forward`` by which they are entered.
+Parts = List[Tuple[nn.Module, Tuple[str, ...]]]
+HALVES = ('attend', 'feed_forward')  # of blocks and their adapters
 
 
 class Running:
@@ -58,6 +62,12 @@ class Running:
             # The reentrant kind gives adapters in frozen blocks no gradient.
             return checkpoint(function, *args, use_reentrant=False)
         return function(*args)
+
+    def parts_to_shard(self) -> Parts:
+        """Modules whose weights are gathered only while they compute, where
+        a model is shared out among processes: nothing outside may use what
+        is inside. The rest is gathered as a whole."""
+        return []
 
     def check_precision(self, device_type: str) -> None:
         """Looks whether autocast is on as ``frozen_dtype`` needs it.

@@ -1,0 +1,44 @@
+"""tools/train.py --engine."""
+import pytest
+
+from tests.toy import ROOT
+from tools import train
+
+DEMO = str(ROOT / 'configs/cast_demo.py')
+ENGINES = sorted(x.stem for x in (ROOT / 'configs/_base_/engine').glob('*.py'))
+
+
+@pytest.fixture
+def config(monkeypatch):
+
+    def build(*words):
+        monkeypatch.setattr('sys.argv', ['train.py', *words])
+        return train.build_config(train.parse_args())
+
+    return build
+
+
+@pytest.mark.parametrize('engine', ENGINES)
+def test_an_engine_is_the_same_as_its_file_in_base(config, tmp_path, engine):
+    below = tmp_path / 'below.py'
+    below.write_text(
+        f'_base_ = [{DEMO!r}, "{ROOT}/configs/_base_/engine/{engine}.py"]\n')
+    chosen, plain = config(DEMO, '--engine', engine), config(DEMO)
+    listed = config(str(below))
+    for key in ('model_wrapper_cfg', 'optim_wrapper', 'default_hooks'):
+        assert chosen.get(key) == listed.get(key), key
+    assert any(chosen.get(key) != plain.get(key)
+               for key in ('model_wrapper_cfg', 'optim_wrapper'))
+
+
+def test_engines_that_do_not_exist(config, capsys):
+    with pytest.raises(SystemExit):
+        config(DEMO, '--engine', 'deepspeed')
+    assert all(engine in capsys.readouterr().err for engine in ENGINES)
+
+
+def test_another_runner(config, tmp_path):
+    path = tmp_path / 'flexible.py'
+    path.write_text(f'_base_ = {DEMO!r}\nrunner_type = "FlexibleRunner"\n')
+    with pytest.raises(ValueError, match='FlexibleRunner'):
+        config(str(path), '--engine', 'zero')

@@ -215,7 +215,7 @@ def test_training_computes_the_same_without_unread_tokens():
 
 def test_training_leaves_out_what_nobody_hears():
     """After the last exchange; its parameters still get a gradient, zero."""
-    model = tiny(drop_path_rate=.5)
+    model = tiny()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=.1)
     layers = model.backbone.layers

@@ -1,3 +1,3 @@
-# DDP, and every process holds its part of the optimizer's state. List it in
-# _base_, or start with --engine zero.
+# DDP, and every process holds its part of the optimizer's state. Start with
+# --engine zero, or take the lines over into a config.
 optim_wrapper = dict(optimizer=dict(sharded=True))

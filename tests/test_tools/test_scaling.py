@@ -20,7 +20,7 @@ def test_the_page_shows_what_the_tool_prints(words):
     table = next(part for part in below if part.startswith('| |'))
     printed = scaling.rows(scaling.parse_args(words))
     assert set(table.strip().splitlines()) <= set(printed)
-    assert len(table.strip().splitlines()) > 3
+    assert len(table.strip().splitlines()) > 3  # head, rule, two lines
 
 
 def test_shares_take_the_clips_of_a_step_as_near_as_they_come():

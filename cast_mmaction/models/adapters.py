@@ -4,6 +4,7 @@ from typing import Optional, Tuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from .vit import Block
 
@@ -18,6 +19,34 @@ def init_linear(module: nn.Linear,
         nn.init.trunc_normal_(module.weight, std=std)
     if module.bias is not None:
         nn.init.zeros_(module.bias)
+
+
+def gelu_linear(x: Tensor, layer: nn.Linear) -> Tensor:
+    """``layer(GELU(x))``; for the backward pass only ``x`` is kept."""
+    if not x.requires_grad:
+        return layer(F.gelu(x))
+    return _GELULinear.apply(x, layer.weight, layer.bias)
+
+
+class _GELULinear(torch.autograd.Function):
+    """Computes GELU(x), which the gradient of the weight needs, again."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return F.linear(F.gelu(x), weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        rows = grad.flatten(0, -2)
+        seen = F.gelu(x).to(grad.dtype).flatten(0, -2)
+        grad_weight = (rows.T @ seen).to(weight.dtype)
+        grad_bias = rows.sum(0).to(weight.dtype)
+        grad_x = (grad @ weight.to(grad.dtype)).to(x.dtype)
+        return (torch.ops.aten.gelu_backward(grad_x, x), grad_weight,
+                grad_bias)
 
 
 class Adapter(nn.Module):
@@ -42,14 +71,13 @@ class Adapter(nn.Module):
             raise ValueError(f'an adapter of ratio {ratio} leaves nothing of '
                              f'a width of {embed_dims}')
         self.down = nn.Linear(embed_dims, hidden_dims)
-        self.act = nn.GELU()
         self.up = nn.Linear(hidden_dims, out_dims or embed_dims)
         init_linear(self.down)
         init_linear(self.up, zero=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., D) -> (..., out_dims)``."""
-        return self.up(self.act(self.down(x)))
+        return gelu_linear(self.down(x), self.up)
 
 
 class TemporalConv(nn.Conv1d):

@@ -13,7 +13,7 @@ from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .adapters import init_linear
+from .adapters import gelu_linear, init_linear
 from .attention import CrossAttention
 from .expert import TokenSpec
 
@@ -297,7 +297,6 @@ class BCAST(Exchange):
         heads = num_heads or self.spatial.num_heads
         windows = (self._window(t2s_window, 'time'),
                    self._window(s2t_window, 'space'))
-        self.act = nn.GELU()
         self.add_module(f'{first}_down',
                         nn.Linear(self.spatial.embed_dims, dims))
         self.add_module(f'{second}_down',
@@ -382,27 +381,30 @@ class BCAST(Exchange):
             getattr(self, name) for name in direction_names(self.between))
         to_s = to_t = None
         if t2s is not None:
-            read = _unheard(prefix_s, t2s) if first in cut else torch.cat(
-                [prefix_s, t2s(patches_s, patches_t)], 2)
-            to_s = getattr(self, f'{first}_up')(self.act(read))
+            read = torch.cat([prefix_s, t2s(patches_s, patches_t)], 2) \
+                if first not in cut else self._unheard(prefix_s, t2s, second)
+            to_s = gelu_linear(read, getattr(self, f'{first}_up'))
         if s2t is not None:
-            read = _unheard(prefix_t, s2t) if second in cut else torch.cat(
-                [prefix_t, s2t(patches_t, patches_s)], 2)
-            to_t = getattr(self, f'{second}_up')(self.act(read))
+            read = torch.cat([prefix_t, s2t(patches_t, patches_s)], 2) \
+                if second not in cut else self._unheard(prefix_t, s2t, first)
+            to_t = gelu_linear(read, getattr(self, f'{second}_up'))
         return to_s, to_t
+
+    def _unheard(self, prefix: Tensor, read: CrossRead, name: str) -> Tensor:
+        """The prefix as it is, with gradients of zero for the attention that
+        is left out and for the source, if that is for nothing else."""
+        modules = [read]
+        if getattr(self, f'{name}_up') is None:
+            modules += [getattr(self, f'{name}_{x}') for x in ('down', 'norm')]
+        nothing = sum(0 * parameter.sum() for module in modules
+                      for parameter in module.parameters())
+        return prefix + nothing.to(prefix.dtype)
 
     def _squeeze(self, name: str, x: Tensor,
                  spec: TokenSpec) -> Tuple[Tensor, Tensor]:
         # (B, T, P, D) -> (B, T, P - N, D') and (B, T, N, D')
         x = getattr(self, f'{name}_down')(x)
         return split_prefix(getattr(self, f'{name}_norm')(x), spec)
-
-
-def _unheard(x: Tensor, module: nn.Module) -> Tensor:
-    """``x`` as it is, with gradients of zero for a module that is left out:
-    optimizers and DDP find all that they expect."""
-    nothing = sum(0 * parameter.sum() for parameter in module.parameters())
-    return x + nothing.to(x.dtype)
 
 
 def _new_up(dims: int, spec: TokenSpec) -> nn.Linear:

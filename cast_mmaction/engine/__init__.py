@@ -20,9 +20,9 @@ CASTOptimWrapperConstructor = LayerDecayOptimWrapperConstructor
 
 __all__ = [
     'CASTOptimWrapperConstructor', 'CompressedDataParallel', 'FinetuneHook',
-    'FullyShardedModel',
-    'LayerDecayOptimWrapperConstructor', 'NonFiniteHook', 'PrecisionHook',
-    'PrecisionTestLoop', 'PrecisionValLoop', 'PreemptionHook',
+    'FullyShardedModel', 'LayerDecayOptimWrapperConstructor', 'NonFiniteHook',
+    'PrecisionHook', 'PrecisionTestLoop', 'PrecisionValLoop', 'PreemptionHook',
     'ResumableEpochLoop', 'SafeCheckpointHook', 'ShardingHook', 'SizesHook',
-    'StepSeedHook', 'StrictLoadHook', 'WarmupCosineLR', 'leave_process_group', 'whole_file'
+    'StepSeedHook', 'StrictLoadHook', 'WarmupCosineLR', 'leave_process_group',
+    'whole_file'
 ]

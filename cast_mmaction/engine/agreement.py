@@ -14,6 +14,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor
 from torch import distributed as dist
 from torch import nn
+from torch.distributed.optim import ZeroRedundancyOptimizer
 
 from .sharding import local
 
@@ -53,7 +54,9 @@ class Agreement:
         self.wrapper: OptimWrapper = runner.optim_wrapper
         optimizer = self.wrapper.optimizer
         device = self.parameters[0].device
-        self.gated = all(x.get('fused') for x in optimizer.param_groups)
+        # A flag on ZeRO's optimizer does not reach the one inside.
+        self.gated = not isinstance(optimizer, ZeroRedundancyOptimizer) and \
+            all(x.get('fused') for x in optimizer.param_groups)
         self.signal = 0  # set when one comes
         self.agreed_signal = 0
         self.listeners: List[Callable[[Verdict], None]] = []

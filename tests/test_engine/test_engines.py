@@ -13,6 +13,7 @@ ENGINES = ('ddp', 'ddp_bf16_compressed', 'zero', 'fsdp')
 # Of 8 clips a step each process takes 2 x 2.
 ACCUMULATED = ('train_dataloader.batch_size=2',
                'optim_wrapper.accumulative_counts=2')
+FUSED = 'optim_wrapper.optimizer.fused=true'
 WHOLE = 'default_hooks.checkpoint.trainable_only=false'
 
 
@@ -28,8 +29,8 @@ def trained(tmp_path_factory):
         ('ddp', 1, 'one'),
         ('flexible', 2, 'flexible', *ACCUMULATED),
         *((engine, 2, engine, *ACCUMULATED) for engine in ENGINES),
-        ('fsdp', 2, 'fsdp_whole', WHOLE),
-        ('zero', 2, 'zero_whole', WHOLE),
+        ('fsdp', 2, 'fsdp_whole', WHOLE, FUSED),
+        ('zero', 2, 'zero_whole', WHOLE, FUSED),
         # from every engine into another one, from both kinds of files
         ('zero', 2, 'zero_from_fsdp', *resumed(folder, 'fsdp')),
         ('fsdp', 2, 'fsdp_from_zero', *resumed(folder, 'zero_whole')),
@@ -95,6 +96,10 @@ def test_whole_checkpoints_hold_the_frozen_experts(trained):
     expert = torch.load(trained / 'CLIPExpert.pth', weights_only=True)
     for name in ('fsdp_whole', 'zero_whole'):
         found = weights(trained / name / 'epoch_2.pth')
+        one = weights(trained / 'one/epoch_2.pth')
+        learnt = {key for key in one if 'frozen_identity' not in key}
+        assert_same({key: found[key] for key in learnt},
+                    {key: one[key] for key in learnt}, rtol=1e-5, atol=1e-6)
         for key, value in expert.items():
             if not key.startswith('norm.'):  # which is trained
                 assert torch.equal(found[f'backbone.spatial.{key}'], value)

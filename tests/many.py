@@ -55,8 +55,8 @@ def train(folder: Path, name: str, count: int, engine: str = 'ddp') -> dict:
     began = time.monotonic()
     job = subprocess.Popen([
         sys.executable, '-W', 'ignore', '-m', 'torch.distributed.run',
-        '--standalone', '--nproc-per-node', str(count), ROOT / 'tools/train.py',
-        file, '--launcher', 'pytorch'
+        '--standalone', '--nproc-per-node', str(count),
+        ROOT / 'tools/train.py', file, '--launcher', 'pytorch'
     ], cwd=ROOT, env=dict(
         os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1',
         CUDA_VISIBLE_DEVICES=''))

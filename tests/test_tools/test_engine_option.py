@@ -19,7 +19,7 @@ def config(monkeypatch):
 
 
 @pytest.mark.parametrize('engine', ENGINES)
-def test_an_engine_is_the_same_as_its_lines_in_a_config(config, tmp_path, engine):
+def test_an_engine_is_its_lines_in_a_config(config, tmp_path, engine):
     below = tmp_path / 'below.py'
     lines = (ROOT / f'configs/_base_/engine/{engine}.py').read_text()
     below.write_text(f'_base_ = {DEMO!r}\n{lines}')

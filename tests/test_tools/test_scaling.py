@@ -47,4 +47,5 @@ def test_a_step_is_bound_by_what_is_scarce():
 
 def test_traffic_is_that_of_a_ring():
     assert scaling.bytes_per_step(1, 182) == 0
-    assert scaling.bytes_per_step(256, 182) == pytest.approx(2 * 182e6, rel=.01)
+    assert scaling.bytes_per_step(256, 182) == pytest.approx(
+        2 * 182e6, rel=.01)

@@ -4,7 +4,8 @@ Two experts and one exchange are CAST (NeurIPS 2023, arXiv 2311.18825); space
 and sound are CAVA; space, time and sound CA2ST (arXiv 2503.23447). The shape
 legend is in ``attention.py``.
 """
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import (Dict, FrozenSet, List, NamedTuple, Optional, Sequence,
+                    Tuple, Union)
 
 import torch
 from mmaction.registry import MODELS

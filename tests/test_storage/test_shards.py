@@ -5,12 +5,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from mmaction.registry import DATASETS
 from torch.utils.data import DataLoader
 
-from cast_mmaction.datasets import EpicKitchensDataset, ShardSampler
+from cast_mmaction.datasets import (AudioDecode, EpicKitchensDataset,
+                                    ShardSampler, VideoInit)
 from cast_mmaction.datasets.seeding import SampleIndex
-from cast_mmaction.datasets.video import UnreadableVideo
+from cast_mmaction.datasets.video import READERS, UnreadableVideo
 from cast_mmaction.preparation import shards as module
 from cast_mmaction.preparation.epic import clips_of
 from cast_mmaction.preparation.shards import read_samples, write_shards
@@ -103,6 +105,33 @@ def _with_draws(files, index, draws):
             return draws
 
     return files[Fixed(index, 0, 1)]
+
+
+@pytest.mark.parametrize('decoder', READERS)
+def test_sound_comes_from_shards_too(data, decoder):
+    address = lines(data / 'shards/train.txt')[0].rpartition(' ')[0]
+    found = []
+    path = str(data / 'shards' / address)
+    name = lines_of_shards(data)[0]
+    for place in (path, str(data / 'videos' / name)):
+        # They sound for 0.2 s.
+        results = VideoInit(decoder)(
+            dict(filename=place, start_time=0., stop_time=0.2))
+        results.update(num_clips=1, frame_inds=np.arange(2))
+        results = AudioDecode(12, test_mode=True, min_share=0.5)(results)
+        assert results['has_audio'].all(), results['missing_sound']
+        found.append(results['audio'])
+    assert torch.equal(*found)
+
+
+def lines_of_shards(data):
+    """The names of the videos in the order of the shards."""
+    names = []
+    for path in sorted((data / 'shards').glob('*.tar')):
+        with tarfile.open(path) as archive:
+            names += [json.load(archive.extractfile(x))['name']
+                      for x in archive.getnames() if x.endswith('.json')]
+    return names
 
 
 def test_workers_and_persistence_do_not_matter(data):

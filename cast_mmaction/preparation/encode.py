@@ -18,7 +18,7 @@ from ..atomic_write import atomic_write
 from ..datasets.video import PyAVReader, UnreadableVideo
 from ..process_signals import die_with_parent
 
-# x264: a file of Kinetics at 320 takes 0.7 MB and looks like its original.
+# Finer than x264's own crf of 23: what comes in has lost something already.
 QUALITY = dict(preset='fast', crf='21')
 AUDIO_RATE = 128_000  # bits a second
 NO_SPACE = 'No space left on device'

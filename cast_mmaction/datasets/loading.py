@@ -94,18 +94,31 @@ class VideoDecode(BaseTransform):
 
     Required keys: ``video_reader``, ``frame_inds``. Added keys: ``imgs``
     (list of (H, W, 3) uint8 RGB arrays, one per entry of ``frame_inds``),
-    ``original_shape``, ``img_shape`` (both (H, W)).
+    ``original_shape``, ``img_shape`` (both (H, W), of these arrays).
+
+    Args:
+        short_side (int, optional): Larger frames are scaled down to this
+            short side, in pixels; smaller ones stay. The files are then worth
+            what a copy of them in that size is. Defaults to None: as they
+            are.
 
     Raises:
+        ValueError: If `short_side` is not positive.
         UnreadableVideo: When a frame cannot be decoded.
     """
+
+    def __init__(self, short_side: Optional[int] = None) -> None:
+        if short_side is not None and short_side < 1:
+            raise ValueError('VideoDecode: short_side must be at least 1, '
+                             f'but got {short_side}')
+        self.short_side = short_side
 
     def transform(self, results: Dict) -> Dict:
         """Decode the frames and drop the reader."""
         reader = results.pop('video_reader')
         indices, places = np.unique(
             results['frame_inds'], return_inverse=True)
-        frames = reader.read(indices.tolist())
+        frames = reader.read(indices.tolist(), self.short_side)
         shapes = {frame.shape for frame in frames}
         if len(shapes) > 1:
             raise UnreadableVideo(reader.path,
@@ -118,4 +131,4 @@ class VideoDecode(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f'{self.__class__.__name__}()'
+        return f'{self.__class__.__name__}(short_side={self.short_side})'

@@ -12,9 +12,9 @@ import os.path as osp
 import re
 import stat
 from bisect import bisect_left, bisect_right
-from itertools import groupby
-from typing import (Dict, List, NamedTuple, Optional, Sequence, Set, Tuple,
-                    Union)
+from itertools import chain, groupby
+from typing import (Any, Callable, Dict, Iterator, List, NamedTuple, Optional,
+                    Sequence, Set, Tuple, Union)
 
 import cv2
 import numpy as np
@@ -41,6 +41,11 @@ class Packet(NamedTuple):
     dts: int
     is_key: bool
     is_shown: bool
+
+
+def decoding_time(packet: Any) -> Optional[int]:
+    """When PyAV's packet is decoded; Matroska leaves it out at the start."""
+    return packet.pts if packet.dts is None else packet.dts
 
 
 def check_is_file(path: str) -> None:
@@ -93,6 +98,28 @@ def segment_of(path: str, times: Sequence[float], end: float, start: float,
         first = max(bisect_right(times, start) - 1, 0)
         last = first + 1
     return first, last
+
+
+def shrunk(height: int, width: int,
+           short_side: Optional[int]) -> Tuple[int, int]:
+    """The size of a frame whose short side may be `short_side` at most.
+
+    Returns:
+        tuple[int, int]: Height and width, in pixels.
+    """
+    short = min(height, width)
+    if short_side is None or short <= short_side:
+        return height, width
+    return (round(height * short_side / short),
+            round(width * short_side / short))
+
+
+def shrink(frame: np.ndarray, short_side: Optional[int]) -> np.ndarray:
+    """A frame scaled down, by averaging, as `shrunk` says."""
+    height, width = shrunk(*frame.shape[:2], short_side)
+    if (height, width) == frame.shape[:2]:
+        return frame
+    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
 
 
 class PyAVReader:
@@ -164,11 +191,15 @@ class PyAVReader:
         """When frame 0 is shown, seconds of the file's own clock."""
         return float(self._pts[0] * self._stream.time_base)
 
-    def read(self, indices: Sequence[int]) -> List[np.ndarray]:
+    def read(self,
+             indices: Sequence[int],
+             short_side: Optional[int] = None) -> List[np.ndarray]:
         """Decode frames and close the file.
 
         Args:
             indices (Sequence[int]): Rising frame numbers.
+            short_side (int, optional): Larger frames are scaled down to this
+                short side, in pixels, by the step that converts the colours.
 
         Returns:
             list[np.ndarray]: RGB frames, (H, W, 3), uint8.
@@ -176,7 +207,7 @@ class PyAVReader:
         wanted = [self._pts[index] for index in indices]
         with self._container:
             try:
-                frames = self._decode(wanted)
+                frames = self._decode(wanted, short_side)
             except self._av.FFmpegError as error:
                 raise UnreadableVideo(
                     self.path, f'is damaged ({error.strerror})') from error
@@ -213,14 +244,15 @@ class PyAVReader:
         packets, at_end = [], True
         try:
             for packet in container.demux(stream):
-                if packet.dts is None:  # the end, or a packet without times
+                dts = decoding_time(packet)
+                if dts is None:  # the end, or a packet without times
                     continue
-                if stop is not None and self._seconds(packet.dts) >= stop:
+                if stop is not None and self._seconds(dts) >= stop:
                     at_end = False
                     break
                 pts = packet.dts if packet.pts is None else packet.pts
                 packets.append(
-                    Packet(pts, packet.dts, packet.is_keyframe,
+                    Packet(pts, dts, packet.is_keyframe,
                            not packet.is_discard))
         except self._av.FFmpegError as error:
             raise UnreadableVideo(
@@ -231,7 +263,8 @@ class PyAVReader:
                 f'frames and holds {len(packets)}')
         return sorted(packets), at_end
 
-    def _decode(self, wanted: Sequence[int]) -> Dict[int, np.ndarray]:
+    def _decode(self, wanted: Sequence[int],
+                short_side: Optional[int]) -> Dict[int, np.ndarray]:
         """Frames by time stamp, from as few packets as possible."""
         frames = {}
         keys = [packet for packet in self._packets if packet.is_key]
@@ -242,31 +275,62 @@ class PyAVReader:
             return max(bisect_right(key_pts, pts) - 1, 0)
 
         for key, stretch in groupby(wanted, key=key_before):
-            self._container.seek(keys[key].dts, stream=self._stream)
-            frames.update(self._decode_stretch(set(stretch)))
+            frames.update(
+                self._decode_stretch(
+                    self._packets_from(keys[key]), set(stretch), short_side))
         return frames
 
-    def _decode_stretch(self, wanted: Set[int]) -> Dict[int, np.ndarray]:
-        """Frames by time stamp, from the current place on."""
+    def _packets_from(self, key: Packet) -> Iterator[Any]:
+        """PyAV's packets, from a key frame on."""
+        # What is asked for is a time of presentation in mp4: that of
+        # decoding, which runs ahead, would lead to the key frame before.
+        # Where it is taken for a time of decoding, it may lead too far.
+        for time in (key.pts, key.dts):
+            self._container.seek(time, stream=self._stream)
+            packets = self._container.demux(self._stream)
+            first = next(packets)
+            began = decoding_time(first)
+            if began is not None and began <= key.dts:
+                break
+        return chain([first], packets)
+
+    def _decode_stretch(self, packets: Iterator[Any], wanted: Set[int],
+                        short_side: Optional[int]) -> Dict[int, np.ndarray]:
+        """Frames by time stamp."""
         frames = {}
+        decoder, missing = self._stream.codec_context, len(wanted)
+        convert = self._converter(short_side)
+        for packet in packets:
+            # Frames that no other frame needs are decoded only if wanted.
+            is_wanted = packet.pts in wanted
+            decoder.skip_frame = 'DEFAULT' if is_wanted else 'NONREF'
+            missing -= is_wanted
+            decoded = packet.decode()
+            if not missing:  # what comes later is needed by none of them
+                decoded += decoder.decode(None)
+            for frame in decoded:
+                if frame.pts in wanted and not frame.is_corrupt:
+                    frames[frame.pts] = convert(frame)
+            if not missing:
+                break
+        return frames
+
+    def _converter(self, short_side: Optional[int]) -> Callable:
+        """From PyAV's frames to arrays, upright."""
         reformatter = self._av.video.reformatter.VideoReformatter()
         # From 17 on PyAV takes all CPUs for colours if not told otherwise.
         major = int(self._av.__version__.split('.')[0])
-        one_thread = dict(threads=1) if major >= 17 else {}
-        for packet in self._container.demux(self._stream):
-            # Frames that no other frame needs are decoded only if wanted.
-            self._stream.codec_context.skip_frame = (
-                'DEFAULT' if packet.pts in wanted else 'NONREF')
-            for frame in packet.decode():
-                if frame.pts in wanted and not frame.is_corrupt:
-                    image = reformatter.reformat(
-                        frame, format='rgb24', **one_thread)
-                    quarter_turns = frame.rotation // 90 % 4
-                    frames[frame.pts] = np.ascontiguousarray(
-                        np.rot90(image.to_ndarray(), quarter_turns))
-            if len(frames) == len(wanted):
-                break
-        return frames
+        options = dict(threads=1) if major >= 17 else {}
+
+        def convert(frame: Any) -> np.ndarray:
+            height, width = shrunk(frame.height, frame.width, short_side)
+            image = reformatter.reformat(
+                frame, width, height, format='rgb24', **options)
+            quarter_turns = frame.rotation // 90 % 4
+            return np.ascontiguousarray(
+                np.rot90(image.to_ndarray(), quarter_turns))
+
+        return convert
 
 
 class DecordReader:
@@ -324,7 +388,9 @@ class DecordReader:
     def __len__(self) -> int:
         return self._length
 
-    def read(self, indices: Sequence[int]) -> List[np.ndarray]:
+    def read(self,
+             indices: Sequence[int],
+             short_side: Optional[int] = None) -> List[np.ndarray]:
         """Decode frames and close the file. See `PyAVReader.read`."""
         reader, self._reader = self._reader, None
         try:
@@ -333,7 +399,7 @@ class DecordReader:
         except self._errors as error:
             raise UnreadableVideo(self.path,
                                   self._explain(error)) from error
-        return list(frames)
+        return [shrink(frame, short_side) for frame in frames]
 
     def _check_numbers(self, times: np.ndarray,
                        expected: np.ndarray) -> None:
@@ -381,7 +447,9 @@ class FrameFolder:
     def __len__(self) -> int:
         return self._length
 
-    def read(self, indices: Sequence[int]) -> List[np.ndarray]:
+    def read(self,
+             indices: Sequence[int],
+             short_side: Optional[int] = None) -> List[np.ndarray]:
         """Load images. See `PyAVReader.read`."""
         frames = []
         for index in indices:
@@ -395,6 +463,7 @@ class FrameFolder:
                     self.path, f'cannot read {name} ({error.err})') from error
             if image is None:
                 raise UnreadableVideo(self.path, f'cannot read {name}')
+            image = shrink(image, short_side)
             frames.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
         return frames
 
@@ -409,7 +478,9 @@ class BlankVideo:
     def __len__(self) -> int:
         return 1
 
-    def read(self, indices: Sequence[int]) -> List[np.ndarray]:
+    def read(self,
+             indices: Sequence[int],
+             short_side: Optional[int] = None) -> List[np.ndarray]:
         """See `PyAVReader.read`."""
         return [np.full((256, 256, 3), 128, np.uint8) for _ in indices]
 

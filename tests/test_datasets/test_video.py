@@ -101,6 +101,75 @@ def test_chosen_frames_are_those_of_the_whole_video(shared, decoder, indices):
         np.testing.assert_array_equal(frame, everything[index])
 
 
+class Counted:
+    """A file whose packets are counted when they are read."""
+
+    def __init__(self, container):
+        self._container, self.packets = container, 0
+
+    def __getattr__(self, name):
+        return getattr(self._container, name)
+
+    def __enter__(self):
+        return self._container.__enter__()
+
+    def __exit__(self, *error):
+        return self._container.__exit__(*error)
+
+    def demux(self, stream):
+        for packet in self._container.demux(stream):
+            self.packets += 1
+            yield packet
+
+
+@pytest.mark.parametrize('suffix, codec', [('mp4', 'libx264'),
+                                           ('mkv', 'libx264'),
+                                           ('avi', 'mpeg4'),
+                                           ('mpg', 'mpeg2video')])
+def test_reading_begins_at_the_key_frame_and_ends_with_the_last(
+        tmp_path, suffix, codec):
+    """With B frames; an mp4 is asked for times of presentation."""
+    path = tmp_path / f'keys.{suffix}'
+    write_video(path, codec, 'yuv420p', dict(bf='2', g='4', sc_threshold='0'))
+    everything = read_all(PyAVReader(str(path)))
+    assert len(everything) == 12
+    reader = PyAVReader(str(path))
+    keys = [i for i, x in enumerate(reader._packets) if x.is_key]
+    index, group = keys[1] + 1, keys[2] - keys[1]
+    counted = reader._container = Counted(reader._container)
+    np.testing.assert_array_equal(
+        reader.read([index])[0], everything[index])
+    if suffix == 'mp4':  # the others may land further ahead
+        assert counted.packets <= group
+    for index in range(len(everything)):
+        np.testing.assert_array_equal(
+            PyAVReader(str(path)).read([index])[0], everything[index])
+
+
+@pytest.mark.parametrize('decoder', READERS)
+def test_frames_of_the_size_that_is_needed(shared, decoder):
+    path = str(shared / 'clips/odd/odd_341x257.mp4')
+    whole, = READERS[decoder](path).read([30])
+    small, = READERS[decoder](path).read([30], short_side=128)
+    assert small.shape == (128, 170, 3)
+    expected = cv2.resize(whole, (170, 128), interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(int) - expected).mean() < 2
+    same, = READERS[decoder](path).read([30], short_side=257)
+    np.testing.assert_array_equal(same, whole)  # never enlarged
+
+
+def test_small_frames_of_other_sources(shared, frame_dir):
+    folder = FrameFolder(str(frame_dir), 'frame_{:010d}.png', 1, 7)
+    assert folder.read([0], short_side=10)[0].shape == (10, 15, 3)
+    results = VideoInit()(
+        dict(filename=str(shared / 'clips/odd/rotated_90_3_frames.mov')))
+    results['frame_inds'] = np.array([0, 2])
+    results = VideoDecode(short_side=80)(results)  # upright: 568 x 320
+    assert results['img_shape'] == results['imgs'][1].shape[:2] == (142, 80)
+    with pytest.raises(ValueError, match='short_side must be at least 1'):
+        VideoDecode(short_side=0)
+
+
 @pytest.mark.parametrize('name', ['arm_wrestling.mp4', 'odd/vfr.mp4'])
 @pytest.mark.parametrize('segment', [(0., 1.), (2.3, 4.1), (1., 1.001)])
 def test_segments_agree_with_the_whole_video(shared, name, segment):

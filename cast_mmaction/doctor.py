@@ -24,6 +24,9 @@ PACKAGES = ('cast-mmaction', 'mmaction2', 'mmengine', 'mmcv', 'mmcv-lite',
             'av', 'decord', 'numpy', 'opencv-python',
             'opencv-contrib-python', 'opencv-contrib-python-headless')
 GIB = 2**30
+# Below these, loaders with several workers may fail.
+LITTLE_SHARED = 2 * GIB
+FEW_FILES = 512
 RATE = 16000  # samples a second
 
 
@@ -90,7 +93,9 @@ def _named(check: Callable[[], Optional[str]]) -> Optional[str]:
 
 def _machine() -> List[Tuple[str, object]]:
     page = os.sysconf('SC_PAGE_SIZE')
-    rows = [('CPU cores', len(os.sched_getaffinity(0))),
+    from .workers import auto_workers, usable_cores
+    rows = [('CPU cores', f"{usable_cores()}; num_workers='auto' takes "
+             f'{auto_workers()} (fewer beside other training processes)'),
             ('memory',
              _space(
                  os.sysconf('SC_AVPHYS_PAGES') * page,
@@ -99,9 +104,17 @@ def _machine() -> List[Tuple[str, object]]:
         if os.path.isdir(folder):
             usage = shutil.disk_usage(folder)
             rows.append((name, _space(usage.free, usage.total)))
+            if folder == '/dev/shm' and usage.free < LITTLE_SHARED:
+                rows.append(('', 'little: a worker keeps 2 batches there, 16 '
+                             'x 224 x 224 x 3 bytes a clip. Start the '
+                             'container with --shm-size=16g, or lower '
+                             'num_workers or batch_size'))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     rows.append(('open files', f'{_limit(soft)}, can be raised to '
                  f'{_limit(hard)} (ulimit -n)'))
+    if soft != resource.RLIM_INFINITY and soft < FEW_FILES:
+        rows.append(('', f'few for loaders with workers: run "ulimit -n '
+                     f'{FEW_FILES}" before the training'))
     return rows
 
 

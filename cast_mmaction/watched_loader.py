@@ -6,6 +6,7 @@ from typing import Callable, Iterator, Optional
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from .parcels import parcelled
 from .process_signals import die_with_parent
 
 # Seconds; a damaged disk or a lost network share blocks for ever.
@@ -17,6 +18,8 @@ class WatchedLoader(DataLoader):
 
     With worker processes a batch may take ``timeout`` seconds, 600 if none is
     given. The workers end when their parent does, whatever they are doing.
+    They send the clips of a batch as one tensor: one open file, not one for
+    each clip and label.
 
     Raises:
         TimeoutError: Names the samples at which the workers are.
@@ -30,6 +33,7 @@ class WatchedLoader(DataLoader):
             self._at = torch.full((self.num_workers, ), -1).share_memory_()
             self.worker_init_fn = partial(_begin, self._at,
                                           self.worker_init_fn)
+            self.collate_fn = partial(parcelled, self.collate_fn)
 
     def __iter__(self) -> Iterator:
         if self.num_workers == 0:
@@ -38,7 +42,8 @@ class WatchedLoader(DataLoader):
 
     def _watched(self, batches: Iterator) -> Iterator:
         try:
-            yield from batches
+            for parcel in batches:
+                yield parcel.open()
         except RuntimeError as error:
             if 'timed out' not in str(error):
                 raise

@@ -1,4 +1,5 @@
 """What a training on a current stack meets."""
+import copy
 import functools
 from types import SimpleNamespace
 from typing import Callable
@@ -169,6 +170,36 @@ def loaders_without_limit() -> bool:
     from mmengine.runner import runner
     from ..watched_loader import WatchedLoader
     runner.DataLoader = WatchedLoader
+    return True
+
+
+@remedy
+def workers_by_number_only() -> bool:
+    """`num_workers` is a number, but what fits depends on the machine.
+
+    ``'auto'``: see :func:`cast_mmaction.workers.auto_workers`.
+    """
+    from mmengine.runner import FlexibleRunner, Runner
+    from ..workers import auto_workers
+
+    def counted(original: Callable) -> Callable:
+
+        @functools.wraps(original)
+        def build_dataloader(dataloader, *args, **kwargs):
+            number = dataloader.get('num_workers') if isinstance(
+                dataloader, dict) else None
+            if isinstance(number, str):
+                if number != 'auto':
+                    raise ValueError(f'num_workers={number!r} of a data '
+                                     "loader: use a number or 'auto'")
+                dataloader = copy.copy(dataloader)
+                dataloader['num_workers'] = auto_workers()
+            return original(dataloader, *args, **kwargs)
+
+        return build_dataloader
+
+    for owner in (Runner, FlexibleRunner):
+        owner.build_dataloader = staticmethod(counted(owner.build_dataloader))
     return True
 
 

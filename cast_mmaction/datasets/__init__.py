@@ -4,6 +4,7 @@ from .epic_kitchens import EpicKitchensDataset
 from .epic_sounds import EpicSoundsDataset
 from .erasing import ClipRandomErasing
 from .formatting import PackVerbNounInputs
+from .fusing import FuseClip
 from .loading import VideoDecode, VideoInit
 from .rand_augment import ClipRandAugment
 from .rescale import InverseRandomRescale
@@ -19,7 +20,7 @@ from .views import ShortSideResize, ThreeViewCrop
 __all__ = [
     'AudioDecode', 'ClipRandAugment', 'ClipRandomErasing', 'ClipSampleFrames',
     'EpicKitchensDataset', 'EpicSoundsDataset', 'EpochSampler',
-    'InverseRandomRescale', 'MissingSound', 'MissingSoundHook',
+    'FuseClip', 'InverseRandomRescale', 'MissingSound', 'MissingSoundHook',
     'PackVerbNounInputs', 'ShardSampler', 'ShortSideResize', 'SpecAugment',
     'ThreeViewCrop', 'UnreadableVideo', 'UnreadableVideoHook', 'VideoDecode',
     'VideoInit', 'VideoListDataset'

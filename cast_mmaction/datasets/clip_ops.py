@@ -7,7 +7,7 @@ OpenCV's cubic kernel instead of PIL's (see the tests for the differences).
 None changes its input.
 """
 import math
-from typing import Callable, Dict
+from typing import Callable, Dict, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -48,24 +48,35 @@ def _look_up_channels(clip: np.ndarray, tables: np.ndarray) -> np.ndarray:
     return result
 
 
-def auto_contrast(clip: np.ndarray) -> np.ndarray:
-    """Stretch every channel of every frame to 0...255."""
+def auto_contrast(clip: np.ndarray,
+                  seen: Optional[np.ndarray] = None) -> np.ndarray:
+    """Stretch every channel of every frame to 0...255.
+
+    Args:
+        clip (np.ndarray): Frames, or parts of them.
+        seen (np.ndarray, optional): The frames, in any size: what is measured
+            in them. Defaults to None, ``clip``.
+    """
     # Rows first: NumPy is fast along them, not along pixels.
     low, high = (
-        extreme(extreme(clip, axis=1), axis=1)[..., None].astype(int)
-        for extreme in (np.min, np.max))
+        extreme(extreme(clip if seen is None else seen, axis=1),
+                axis=1)[..., None].astype(int) for extreme in (np.min, np.max))
     flat = low == high
     scale = 255. / np.where(flat, 1, high - low)
     tables = np.clip((LEVELS * scale - low * scale).astype(int), 0, 255)
     return _look_up_channels(clip, np.where(flat, LEVELS, tables))
 
 
-def equalize(clip: np.ndarray) -> np.ndarray:
-    """Flatten the histogram of every channel of every frame."""
+def equalize(clip: np.ndarray,
+             seen: Optional[np.ndarray] = None) -> np.ndarray:
+    """Flatten the histogram of every channel of every frame.
+
+    Args: as `auto_contrast`.
+    """
     counts = np.array([[
         cv2.calcHist([frame], [channel], None, [256], [0, 256]).ravel()
         for channel in range(3)
-    ] for frame in clip], np.int64)  # (T, 3, 256)
+    ] for frame in (clip if seen is None else seen)], np.int64)  # (T, 3, 256)
     highest = 255 - (counts[..., ::-1] > 0).argmax(axis=-1)[..., None]
     total = counts.sum(axis=-1, keepdims=True)
     step = (total - np.take_along_axis(counts, highest, axis=-1)) // 255
@@ -102,16 +113,21 @@ def brightness(clip: np.ndarray, factor: float) -> np.ndarray:
     return _look_up(clip, np.clip(LEVELS * factor, 0, 255))
 
 
-def contrast(clip: np.ndarray, factor: float) -> np.ndarray:
-    """Blend every frame with the mean of its grey levels."""
+def contrast(clip: np.ndarray,
+             factor: float,
+             seen: Optional[np.ndarray] = None) -> np.ndarray:
+    """Blend every frame with the mean of its grey levels.
 
-    def change(frame: np.ndarray, result: np.ndarray) -> None:
-        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    ``seen``: as `auto_contrast`.
+    """
+    result = np.empty_like(clip)
+    for frame, changed, whole in zip(clip, result,
+                                     clip if seen is None else seen):
+        grey = cv2.cvtColor(whole, cv2.COLOR_RGB2GRAY)
         mean = int(cv2.mean(grey)[0] + 0.5)
         table = np.clip(mean + factor * (LEVELS - mean), 0, 255)
-        result[:] = _look_up(frame, table)
-
-    return _per_frame(clip, change)
+        changed[:] = _look_up(frame, table)
+    return result
 
 
 def color(clip: np.ndarray, factor: float) -> np.ndarray:
@@ -229,20 +245,33 @@ def translate_y_rel(clip: np.ndarray, share: float) -> np.ndarray:
     return translate_y_abs(clip, share * clip.shape[1])
 
 
+def outside(matrix: np.ndarray, height: int, width: int,
+            shape: Tuple[int, int]) -> np.ndarray:
+    """Which pixels of a result have no source.
+
+    Args:
+        matrix (np.ndarray): From the place (x, y, 1) of a result's pixel to
+            that of its source, (2 or 3, 3).
+        height (int): Of the source.
+        width (int): Of the source.
+        shape (tuple[int, int]): Height and width of the result.
+
+    Returns:
+        np.ndarray: Bool, ``shape``.
+    """
+    column, row = np.arange(shape[1]), np.arange(shape[0])[:, None]
+    result = np.zeros(shape, bool)
+    for (a, b, c), size in zip(matrix, (width, height)):
+        place = a * column + b * row + c + 0.5
+        result |= (place < 0) | (place >= size)
+    return result
+
+
 def rotate(clip: np.ndarray, degrees: float) -> np.ndarray:
     """Turn the picture about its centre, counter-clockwise."""
     height, width = clip.shape[1:3]
-    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    # From the place of a result's pixel to that of its source, about the
-    # centre of the pixel grid.
-    x, y = (width - 1) / 2, (height - 1) / 2
-    matrix = np.array([[cos, -sin, x - cos * x + sin * y],
-                       [sin, cos, y - sin * x - cos * y]])
-    column, row = np.arange(width), np.arange(height)[:, None]
-    outside = np.zeros((height, width), bool)
-    for (a, b, c), size in zip(matrix, (width, height)):
-        place = a * column + b * row + c + 0.5
-        outside |= (place < 0) | (place >= size)
+    matrix = turning(height, width, degrees)[:2]
+    bare = outside(matrix, height, width, (height, width)).astype(np.uint8)
     fill = np.full_like(clip[0], FILL)
     result = np.empty_like(clip)
     for frame, turned in zip(clip, result):
@@ -252,9 +281,38 @@ def rotate(clip: np.ndarray, degrees: float) -> np.ndarray:
             dst=turned,
             flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE)
-        cv2.copyTo(fill, outside.astype(np.uint8), turned)
+        cv2.copyTo(fill, bare, turned)
     return result
 
+
+def turning(height: int, width: int, degrees: float) -> np.ndarray:
+    """Where `rotate` takes a pixel from, (3, 3)."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    x, y = (width - 1) / 2, (height - 1) / 2  # centre of the pixel grid
+    return np.array([[cos, -sin, x - cos * x + sin * y],
+                     [sin, cos, y - sin * x - cos * y], [0, 0, 1]])
+
+
+def _moving(xx: float = 1,
+            xy: float = 0,
+            x: float = 0,
+            yx: float = 0,
+            yy: float = 1,
+            y: float = 0) -> np.ndarray:
+    return np.array([[xx, xy, x], [yx, yy, y], [0, 0, 1]], float)
+
+
+# Where an operation that moves pixels takes them from: (3, 3), from the place
+# (x, y, 1) of a result's pixel to that of its source, in pixels. Arguments:
+# height, width and those of the operation.
+MOVES: Dict[str, Callable[..., np.ndarray]] = dict(
+    Rotate=turning,
+    ShearX=lambda height, width, factor: _moving(xy=factor, x=factor / 2),
+    ShearY=lambda height, width, factor: _moving(yx=factor, y=factor / 2),
+    TranslateX=lambda height, width, pixels: _moving(x=pixels),
+    TranslateY=lambda height, width, pixels: _moving(y=pixels),
+    TranslateXRel=lambda height, width, share: _moving(x=share * width),
+    TranslateYRel=lambda height, width, share: _moving(y=share * height))
 
 # By the names of timm's operations; several names differ only in how a
 # magnitude becomes an argument, which timm decides.

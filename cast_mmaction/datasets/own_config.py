@@ -22,7 +22,7 @@ SIZES: Dict[str, Mapping[str, object]] = {
         max_epochs=50,
         warmup=5,
         batch_size=6,
-        num_workers=8,
+        num_workers="'auto'",
         lr=1e-3,
         base_batch_size=256,
         layer_decay_rate=0.75,
@@ -40,7 +40,7 @@ SIZES: Dict[str, Mapping[str, object]] = {
         max_epochs=20,
         warmup=2,
         batch_size=8,
-        num_workers=2,
+        num_workers="'auto'",
         lr=1e-3,
         base_batch_size=8,
         layer_decay_rate=1.0,
@@ -66,7 +66,7 @@ temporal_weights = $temporal_weights
 freeze_experts = $freeze_experts
 max_epochs = $max_epochs
 batch_size = $batch_size  # clips a process
-num_workers = $num_workers
+num_workers = $num_workers  # 'auto': by cores and processes, or a number
 # Of base_batch_size clips an optimizer step; the actual rate follows.
 lr, base_batch_size = $lr, $base_batch_size
 mixup_share = $mixup_share  # of the batches
@@ -152,10 +152,15 @@ train_pipeline = [
     dict(type='VideoInit'),
     frames,
     dict(type='VideoDecode'),
-    dict(type='ClipRandAugment', policy='$rand_augment'),
-    dict(type='RandomResizedCrop'),
-    dict(type='Resize', scale=(img_size, img_size), keep_ratio=False),
-    dict(type='Flip', flip_ratio=0.5),
+    dict(type='ClipRandAugment', policy='$rand_augment', lazy=True),
+    dict(type='RandomResizedCrop', lazy=True),
+    dict(
+        type='Resize',
+        scale=(img_size, img_size),
+        keep_ratio=False,
+        lazy=True),
+    dict(type='Flip', flip_ratio=0.5, lazy=True),
+    dict(type='FuseClip'),
     dict(type='FormatShape', input_format='NCTHW'),
     pack,
 ]
@@ -180,13 +185,13 @@ test_pipeline = [
 
 loader = dict(
     num_workers=num_workers,
-    persistent_workers=num_workers > 0,
     pin_memory=True)
 train_dataloader = dict(
     batch_size=batch_size,
     sampler=dict(type='EpochSampler', shuffle=True),
     dataset=dict(
         ann_file=lists['train'], pipeline=train_pipeline, **dataset),
+    persistent_workers=num_workers != 0,
     **loader)
 val_dataloader = dict(
     batch_size=batch_size,

@@ -8,6 +8,7 @@ from PIL import Image
 from timm.data.auto_augment import (_LEVEL_DENOM, AugmentOp,
                                     rand_augment_transform)
 
+from mmaction.datasets.transforms.processing import _init_lazy_if_proper
 from mmaction.registry import TRANSFORMS
 from .clip_ops import CLIP_OPS
 
@@ -26,14 +27,20 @@ class ClipRandAugment(BaseTransform):
     Args:
         policy (str): As timm's ``rand_augment_transform`` takes it. Defaults
             to ``'rand-m7-n4-mstd0.5-inc1'``.
+        lazy (bool): Only draw; `FuseClip` does the work, behind crop, resize
+            and flip that are lazy, too, on the pixels that they keep.
+            Defaults to False.
 
     Raises:
         ValueError: If the policy has an operation that is not there for
             clips.
     """
 
-    def __init__(self, policy: str = 'rand-m7-n4-mstd0.5-inc1') -> None:
+    def __init__(self,
+                 policy: str = 'rand-m7-n4-mstd0.5-inc1',
+                 lazy: bool = False) -> None:
         self.policy = policy
+        self.lazy = lazy
         self.augment = rand_augment_transform(
             policy, dict(interpolation=Image.Resampling.BICUBIC))
         unknown = {op.name for op in self.augment.ops} - CLIP_OPS.keys()
@@ -43,6 +50,13 @@ class ClipRandAugment(BaseTransform):
 
     def transform(self, results: Dict) -> Dict:
         """Draw once, change all frames."""
+        _init_lazy_if_proper(results, self.lazy)
+        if self.lazy:
+            if results['img_shape'] != results['lazy']['original_shape']:
+                raise ValueError('ClipRandAugment with lazy=True goes before '
+                                 'the lazy crop')
+            results['operations'] = list(self.draw())
+            return results
         clip = None
         for name, arguments in self.draw():
             if clip is None:
@@ -77,4 +91,5 @@ class ClipRandAugment(BaseTransform):
         return op.level_fn(magnitude, op.hparams)
 
     def __repr__(self) -> str:
-        return f'{self.__class__.__name__}(policy={self.policy!r})'
+        return (f'{self.__class__.__name__}(policy={self.policy!r}, '
+                f'lazy={self.lazy})')

@@ -16,7 +16,7 @@ model = dict(
 # The sizes L alone: jittered colours, and the adapters learn at a tenth of
 # the head's rate.
 train_pipeline = _base_.train_pipeline
-train_pipeline.insert(6, dict(type='ColorJitter'))
+train_pipeline.insert(7, dict(type='ColorJitter'))
 optim_wrapper = dict(paramwise_cfg=dict(backbone_lr_mult=0.1))
 
 # 8 GPUs x 8 clips = 64 clips an optimizer step.

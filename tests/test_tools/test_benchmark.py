@@ -117,8 +117,8 @@ def test_the_made_video_is_an_ordinary_one(video):
     assert abs(frames[0].astype(int) - frames[1]).mean() > 5  # it moves
 
 
-@pytest.mark.parametrize('table, ways', [('reading', 8), ('augmentation', 3),
-                                         ('stages', 11), ('loader', 1),
+@pytest.mark.parametrize('table, ways', [('reading', 8), ('augmentation', 5),
+                                         ('stages', 12), ('loader', 1),
                                          ('memory', 2)])
 def test_tables_of_data(tmp_path, video, table, ways):
     tables = run(tmp_path, 'data', '--table', table, '--video', video,

@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RECIPE = 'configs/_base_/datasets/kinetics400.py'
 POLICY = 'rand-m7-n4-mstd0.5-inc1'
 CPU = torch.device('cpu')
+WANTED = 130  # clips/s that a data-centre GPU takes
 
 
 def make_video(path: str,
@@ -62,6 +63,34 @@ def make_video(path: str,
     return path
 
 
+# Files that data sets hold: width, height, encoder options.
+KINDS = {
+    '340 x 256, key frame every 250': (340, 256, dict(g='250')),
+    '340 x 256, key frame every 30': (340, 256, dict(g='30')),
+    '340 x 256, every 16, tuned for decoding':
+    (340, 256, dict(g='16', bf='0', tune='fastdecode')),
+    '1280 x 720, key frame every 250': (1280, 720, dict(g='250')),
+    '1280 x 720, key frame every 30': (1280, 720, dict(g='30'))
+}
+
+
+def encoded_again(source: str, path: str, width: int, height: int,
+                  options: Dict[str, str]) -> str:
+    """Writes a video once more, as x264's preset 'medium' does."""
+    with av.open(source) as given, av.open(path, 'w') as container:
+        rate = given.streams.video[0].average_rate
+        stream = container.add_stream(
+            'libx264', rate=rate, options=dict(preset='medium', **options))
+        stream.width, stream.height = width, height
+        stream.pix_fmt = 'yuv420p'
+        for number, frame in enumerate(given.decode(video=0)):
+            frame = frame.reformat(width, height, 'yuv420p')
+            frame.pts, frame.time_base = number, 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
 def video_facts(path: str) -> Dict[str, Any]:
     """What the tables say about the file."""
     with av.open(path) as container:
@@ -84,6 +113,14 @@ def recipe(name: str, decoder: str = '') -> List[Dict[str, Any]]:
             step for step in steps
         ]
     return steps
+
+
+def one_by_one(steps: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """A pipeline whose lazy steps work at once, each on whole frames."""
+    return [
+        {key: value for key, value in step.items() if key != 'lazy'}
+        for step in steps if step['type'] != 'FuseClip'
+    ]
 
 
 def host_pipeline() -> List[Dict[str, Any]]:
@@ -239,15 +276,23 @@ def augmentation(args: argparse.Namespace, path: str) -> None:
             random.setstate(other)
             np.asarray(pil(Image.fromarray(frame)))
 
-    cut = Compose([
-        TRANSFORMS.build(step) for step in recipe('train_pipeline')
-        if step['type'] in ('RandomResizedCrop', 'Resize', 'Flip')
-    ])
+    def some(steps: List[Dict[str, Any]], *types: str) -> Compose:
+        return Compose([
+            TRANSFORMS.build(step) for step in steps if step['type'] in types
+        ])
+
+    cutting = ('RandomResizedCrop', 'Resize', 'Flip')
+    steps = recipe('train_pipeline')
+    cut = some(one_by_one(steps), *cutting)
+    both = some(one_by_one(steps), 'ClipRandAugment', *cutting)
+    fused = some(steps, 'ClipRandAugment', *cutting, 'FuseClip')
     ways = {
         'RandAugment, timm on PIL frames': _many(on_pil, clips),
         'RandAugment, ClipRandAugment':
         _many(lambda: ours(clip()), clips),
-        'crop, resize, flip': _many(lambda: cut(clip()), clips)
+        'crop, resize, flip': _many(lambda: cut(clip()), clips),
+        'all of it, step by step': _many(lambda: both(clip()), clips),
+        'all of it, fused': _many(lambda: fused(clip()), clips)
     }
     times = alternate(ways, args.rounds, clock=CLOCKS[args.clock])
     report(f'augmenting 16 frames of {width} x {height}', [{
@@ -256,6 +301,33 @@ def augmentation(args: argparse.Namespace, path: str) -> None:
         '/ PIL': ratio(times, name, list(ways)[0])
     } for name in ways], environment(CPU, args.clock),
            json_path(args.json, 'augmentation'))
+
+
+def feeding(args: argparse.Namespace, path: str) -> None:
+    """Clips a second of one core, by the kind of the files."""
+    steps, rows = recipe('train_pipeline'), []
+    with tempfile.TemporaryDirectory() as folder:
+        files = {'as given': path}
+        for number, (kind, form) in enumerate(KINDS.items()):
+            files[kind] = encoded_again(path, f'{folder}/{number}.mp4', *form)
+        for kind, file in files.items():
+            ways = {
+                'read': _many(runner(steps[:3], file), 8),
+                'step by step': _many(runner(one_by_one(steps), file), 8),
+                'recipe': _many(runner(steps, file), 8)
+            }
+            times = alternate(ways, args.rounds, clock=CLOCKS[args.clock])
+            clips = rate(times, 'recipe', 8)
+            rows.append({
+                'file': kind,
+                'ms a clip': Figure.of([1e3 / 8 * x for x in times['recipe']]),
+                'reading': ratio(times, 'read', 'recipe'),
+                '/ step by step': ratio(times, 'recipe', 'step by step'),
+                'clips/s a core': clips,
+                f'cores for {WANTED} clips/s': f'{WANTED / clips.median:.1f}'
+            })
+    report('feeding a GPU', rows, environment(CPU, args.clock),
+           json_path(args.json, 'feeding'))
 
 
 def _data_set(path: str, count: int, folder: str) -> torch.utils.data.Dataset:
@@ -345,6 +417,7 @@ def _resident() -> int:
 
 TABLES = dict(
     reading=reading,
+    feeding=feeding,
     augmentation=augmentation,
     stages=stages,
     loader=loader,

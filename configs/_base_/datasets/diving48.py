@@ -2,7 +2,7 @@
 _base_ = 'ssv2.py'
 
 train_pipeline = _base_.train_pipeline
-train_pipeline.insert(-2, dict(type='Flip', flip_ratio=0.5))
+train_pipeline.insert(-3, dict(type='Flip', flip_ratio=0.5, lazy=True))
 
 train_dataloader = dict(
     dataset=dict(

@@ -13,10 +13,11 @@ train_pipeline = [
     dict(type='VideoInit'),
     dict(type='ClipSampleFrames', mode='uniform', clip_len=16),
     dict(type='VideoDecode'),
-    dict(type='ClipRandAugment', policy='rand-m7-n4-mstd0.5-inc1'),
-    dict(type='RandomResizedCrop'),
-    dict(type='Resize', scale=(224, 224), keep_ratio=False),
-    dict(type='Flip', flip_ratio=0.5),
+    dict(type='ClipRandAugment', policy='rand-m7-n4-mstd0.5-inc1', lazy=True),
+    dict(type='RandomResizedCrop', lazy=True),
+    dict(type='Resize', scale=(224, 224), keep_ratio=False, lazy=True),
+    dict(type='Flip', flip_ratio=0.5, lazy=True),
+    dict(type='FuseClip'),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackVerbNounInputs'),
 ]
@@ -59,7 +60,7 @@ class_files = dict(
 
 train_dataloader = dict(
     batch_size=6,
-    num_workers=8,
+    num_workers='auto',  # by cores and processes here
     persistent_workers=True,
     pin_memory=True,
     sampler=dict(type='EpochSampler', shuffle=True),
@@ -71,8 +72,8 @@ train_dataloader = dict(
         pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=6,
-    num_workers=8,
-    persistent_workers=True,
+    num_workers='auto',
+    persistent_workers=False,  # gone while training
     pin_memory=True,
     sampler=dict(type='EpochSampler', shuffle=False),
     dataset=dict(
@@ -84,8 +85,8 @@ val_dataloader = dict(
         test_mode=True))
 test_dataloader = dict(
     batch_size=1,
-    num_workers=8,
-    persistent_workers=True,
+    num_workers='auto',
+    persistent_workers=False,
     pin_memory=True,
     sampler=dict(type='EpochSampler', shuffle=False),
     dataset=dict(

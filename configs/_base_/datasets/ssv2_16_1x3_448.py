@@ -6,8 +6,8 @@ _base_ = 'ssv2.py'
 frames = dict(clip_len=16)
 train_pipeline = _base_.train_pipeline
 train_pipeline[1].update(exact=True, **frames)
-# In place of RandAugment and the random resized crop.
-train_pipeline[3:6] = [
+# In place of RandAugment, the random resized crop and what fuses them.
+train_pipeline[3:7] = [
     dict(type='InverseRandomRescale', scale_range=(448, 512)),
     dict(type='RandomCrop', size=448),
 ]

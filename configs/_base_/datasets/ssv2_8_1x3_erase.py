@@ -5,7 +5,7 @@ _base_ = 'ssv2.py'
 frames = dict(clip_len=8)
 train_pipeline = _base_.train_pipeline
 train_pipeline[1].update(exact=True, **frames)
-train_pipeline.insert(6, dict(type='ClipRandomErasing', prob=0.25))
+train_pipeline.insert(7, dict(type='ClipRandomErasing', prob=0.25))
 val_pipeline = _base_.val_pipeline
 val_pipeline[1].update(frames)
 test_pipeline = _base_.test_pipeline

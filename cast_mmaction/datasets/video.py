@@ -297,21 +297,26 @@ class PyAVReader:
     def _decode_stretch(self, packets: Iterator[Any], wanted: Set[int],
                         short_side: Optional[int]) -> Dict[int, np.ndarray]:
         """Frames by time stamp."""
-        frames = {}
-        decoder, missing = self._stream.codec_context, len(wanted)
+        frames, left = {}, set(wanted)
+        decoder = self._stream.codec_context
         convert = self._converter(short_side)
         for packet in packets:
-            # Frames that no other frame needs are decoded only if wanted.
-            is_wanted = packet.pts in wanted
-            decoder.skip_frame = 'DEFAULT' if is_wanted else 'NONREF'
-            missing -= is_wanted
-            decoded = packet.decode()
-            if not missing:  # what comes later is needed by none of them
-                decoded += decoder.decode(None)
+            # Behind the last wanted one, whose second field, if it comes
+            # alone, has the same time or none: nothing more is needed.
+            ends = not left and packet.pts is not None and (
+                packet.pts not in wanted)
+            if ends:
+                decoded = decoder.decode(None)
+            else:
+                # Frames that no other frame needs are decoded only if wanted.
+                decoder.skip_frame = (
+                    'DEFAULT' if packet.pts in wanted else 'NONREF')
+                left.discard(packet.pts)
+                decoded = packet.decode()
             for frame in decoded:
                 if frame.pts in wanted and not frame.is_corrupt:
                     frames[frame.pts] = convert(frame)
-            if not missing:
+            if ends:
                 break
         return frames
 

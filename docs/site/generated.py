@@ -23,9 +23,10 @@ CONFIG_PAGES = {
                ('MODELS', )),
     'data': ('Data', 'What `*_dataloader` names: data sets, transforms, '
              'samplers.', ('DATASETS', 'TRANSFORMS', 'DATA_SAMPLERS')),
-    'training': ('Training', 'Loops, hooks, the optimizer and its schedule.',
+    'training': ('Training', 'Loops, hooks, the optimizer, its schedule, and '
+                 'what several processes train by.',
                  ('LOOPS', 'HOOKS', 'OPTIM_WRAPPER_CONSTRUCTORS',
-                  'PARAM_SCHEDULERS')),
+                  'PARAM_SCHEDULERS', 'MODEL_WRAPPERS')),
     'evaluation': ('Evaluation', 'What `*_evaluator` names.', ('METRICS', )),
 }
 

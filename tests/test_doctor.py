@@ -174,3 +174,16 @@ def test_precision_and_memory_of_a_gpu(monkeypatch, capsys):
     assert doctor.torch_problem() is None
     assert ('H100, 1.0 GiB free of 2.0 GiB; float32, tf32, float16, bfloat16, '
             'float8' in capsys.readouterr().out)
+
+
+def test_low_limits_come_with_a_remedy(monkeypatch):
+    monkeypatch.setattr(doctor.resource, 'getrlimit', lambda _: (100, 4096))
+    monkeypatch.setattr(doctor, 'LITTLE_SHARED', float('inf'))
+    text = str(doctor._machine())
+    assert '100, can be raised to 4096' in text
+    assert f'ulimit -n {doctor.FEW_FILES}' in text
+    assert '--shm-size=16g' in text and "num_workers='auto'" in text
+    monkeypatch.setattr(doctor.resource, 'getrlimit', lambda _: (1024, 4096))
+    monkeypatch.setattr(doctor, 'LITTLE_SHARED', 0)
+    text = str(doctor._machine())
+    assert 'few for' not in text and '--shm-size' not in text

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from typing import Callable, Sequence
+from typing import Callable, Optional, Sequence
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # Launchers pass a signal on that terminals and schedulers send to all.
@@ -30,6 +30,41 @@ def kill_children() -> None:
     for process in multiprocessing.active_children():
         if process.daemon:
             process.kill()
+
+
+def end_workers() -> None:
+    """End what :func:`keep_serving` made deaf to the end of the process.
+
+    Python ends the workers of persistent loaders with SIGTERM and then waits
+    for them, without a limit.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch takes it for a crash
+    kill_children()
+
+
+def keep_serving(init: Optional[Callable], worker: int) -> None:
+    """Start a worker that leaves signals to the process it serves.
+
+    torchrun, Slurm and terminals send them to all processes. The worker heeds
+    SIGTERM only from its parent, which ends it that way.
+
+    Args:
+        init (callable, optional): What else the loader's worker starts with.
+        worker (int): Its number.
+    """
+    signal.set_wakeup_fd(-1)  # the parent's
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(
+        target=_end_by_parent, args=(os.getppid(), ), daemon=True).start()
+    if init is not None:
+        init(worker)
+
+
+def _end_by_parent(parent: int) -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)
 
 
 class SignalWatch:

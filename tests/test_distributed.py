@@ -1,13 +1,14 @@
 """Two processes, on one machine or two, learn what one does."""
 import os
 import signal
-import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.toy import ROOT, assert_same, toy_config, weights
+from tests.machines import free_port
+from tests.toy import ROOT, assert_same, curve, toy_config, weights
 
 pytestmark = pytest.mark.slow
 TRAIN, TEST = ROOT / 'tools/dist_train.sh', ROOT / 'tools/dist_test.sh'
@@ -39,11 +40,21 @@ def run(*command, **more):
 
 
 @pytest.fixture(scope='module')
-def single(tmp_path_factory):
-    """What one process learns from batches of four."""
+def trained(tmp_path_factory):
+    """One process that learns from batches of four."""
     folder = tmp_path_factory.mktemp('single')
-    run(TRAIN, dump(folder, 'run', epochs=4), 1)
-    return weights(folder / 'run/epoch_4.pth')
+    config = dump(folder, 'run', epochs=4, **{
+        'default_hooks.checkpoint.max_keep_ckpts': -1,
+        'custom_hooks': [dict(type='Accident')]
+    })
+    run(TRAIN, config, 1, RATES=str(folder / 'rates.txt'))
+    return folder
+
+
+@pytest.fixture(scope='module')
+def single(trained):
+    """What it learns."""
+    return weights(trained / 'run/epoch_4.pth')
 
 
 def test_two_processes_equal_one(tmp_path, single):
@@ -61,9 +72,7 @@ def test_two_processes_equal_one(tmp_path, single):
 def test_two_machines_equal_one(tmp_path, single):
     """On loopback, one process each."""
     config = dump(tmp_path, 'run', batch=2, epochs=4)
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = str(probe.getsockname()[1])
+    port = free_port()
     machines = [
         subprocess.Popen([str(TRAIN), str(config), '1'],
                          env=environment(
@@ -119,6 +128,79 @@ def test_stopped_then_resumed_equals_uninterrupted(tmp_path, single, number,
         f'optim_wrapper.accumulative_counts={2 // processes}')
     assert_same(
         single, weights(tmp_path / 'run/epoch_4.pth'), rtol=1e-5, atol=1e-6)
+
+
+def appears(path, others, seconds=150):
+    """Wait for a file that is written while others run."""
+    end = time.monotonic() + seconds
+    while not path.is_file():
+        assert time.monotonic() < end, f'{path} does not come'
+        assert all(x.poll() is None for x in others)
+        time.sleep(.1)
+
+
+def workers(agent):
+    return [int(x) for x in Path(
+        f'/proc/{agent.pid}/task/{agent.pid}/children').read_text().split()]
+
+
+def test_a_lost_process_and_a_lost_machine(tmp_path, trained):
+    """All come back after the first; one machine goes on after the second.
+
+    Nothing is shared: each has a folder, and no option says ``--resume``.
+    """
+    config = dump(tmp_path, 'run', batch=2, epochs=4, **{
+        'custom_hooks': [dict(type='Accident'), dict(type='SlowHook')],
+        'default_hooks.checkpoint.max_keep_ckpts': -1
+    })
+    port, machines = free_port(), []
+    for name in 'ab':
+        (tmp_path / name).mkdir()
+        machines.append(
+            subprocess.Popen([str(TRAIN), str(config), '1', '--work-dir',
+                              'runs'],
+                             cwd=tmp_path / name,
+                             env=environment(
+                                 NNODES='1:2',
+                                 RESTARTS='3',
+                                 RATES='rates.txt',
+                                 PORT=port),
+                             start_new_session=True))
+        time.sleep(1)  # the first one is where they meet
+    first, second = machines
+    runs = tmp_path / 'a/runs'
+    try:
+        appears(runs / 'epoch_1.pth', machines)
+        time.sleep(.5)
+        os.kill(workers(first)[0], signal.SIGKILL)
+        appears(runs / 'epoch_2.pth', machines)
+        assert_same(
+            weights(trained / 'run/epoch_2.pth'),
+            weights(runs / 'epoch_2.pth'),
+            rtol=1e-5,
+            atol=1e-6)
+        os.kill(second.pid, signal.SIGSTOP)  # a machine has no last words
+        for pid in [*workers(second), second.pid]:
+            os.kill(pid, signal.SIGKILL)
+        assert first.wait(timeout=200) == 0
+    finally:
+        for agent in machines:
+            for pid in workers(agent) if agent.poll() is None else []:
+                os.kill(pid, signal.SIGKILL)
+            agent.kill()
+            agent.wait()
+    assert_same(
+        weights(trained / 'run/epoch_4.pth'),
+        weights(runs / 'epoch_4.pth'),
+        rtol=1e-5,
+        atol=1e-6)
+    assert not list((tmp_path / 'b').glob('**/*.pth'))
+    changed = curve(tmp_path / 'a/rates.txt')
+    whole = curve(trained / 'rates.txt')
+    assert {changed[x][0] for x in whole} == {2, 4}
+    assert {x: changed[x][1] for x in whole} == {
+        x: rate for x, (_, rate) in whole.items()
+    }
 
 
 @pytest.mark.parametrize('sample, words', [

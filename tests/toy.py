@@ -1,5 +1,6 @@
 """A training that takes a second: a toy model, its data and a config."""
 import os
+import signal
 import time
 from itertools import count
 from pathlib import Path
@@ -8,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from mmaction.registry import DATASETS, HOOKS, METRICS, MODELS
 from mmengine.config import Config
+from mmengine.dist import get_rank, get_world_size
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
@@ -28,13 +30,17 @@ class ToyDataset(torch.utils.data.Dataset):
     def __init__(self,
                  poison: int = -1,
                  steep: int = -1,
-                 hang: str = '') -> None:
+                 hang: str = '',
+                 length: int = 0,
+                 ann_file: str = '') -> None:
+        self.length = length or SAMPLES
+        self.ann_file = ann_file  # not read
         self.poison = poison  # the index of a sample without a finite loss
         self.steep = steep  # of one with such a loss, but not its gradient
         self.hang = hang  # sample 3 writes its process into this, and blocks
 
     def __len__(self) -> int:
-        return SAMPLES
+        return self.length
 
     def get_data_info(self, index: int) -> dict:
         return dict(filename=f'clips/{index}.mp4')
@@ -78,7 +84,11 @@ class ToyModel(BaseModel):
             root = (inputs[:, 0] * self.head.bias[0].exp()).abs().sqrt()
             loss = F.cross_entropy(scores, labels)
             return dict(loss_cls=loss + (root * (inputs[:, 0] == 0)).sum())
-        return [dict(hit=x) for x in (scores.argmax(1) == labels)]
+        hits = scores.argmax(1) == labels
+        return [
+            dict(hit=hit, pred_score=score, gt_label=label)
+            for hit, score, label in zip(hits, scores.softmax(1), labels[:, None])
+        ]
 
 
 @METRICS.register_module()
@@ -171,6 +181,35 @@ class SlowWriter(Hook):
             time.sleep(self.seconds)
 
 
+@HOOKS.register_module()
+class Accident(Hook):
+    """What the environment says: ``ACCIDENT=train:9:SIGKILL`` signals itself
+    after an iteration, ``HANG=1`` lets that process wait, ``RATES`` is a file
+    for what clips there were before an iteration, of how many it is, and its
+    learning rate."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if os.environ.get('HANG') == os.environ.get('RANK') is not None:
+            time.sleep(1000)
+        if 'RATES' in os.environ and get_rank() == 0:
+            clips = len(data_batch['labels']) * get_world_size()
+            rate = runner.optim_wrapper.optimizer.param_groups[0]['lr']
+            before = runner.epoch * SAMPLES + batch_idx * clips
+            with open(os.environ['RATES'], 'a') as file:
+                print(before, clips, rate, file=file)
+
+    def after_train_iter(self, runner, **kwargs) -> None:
+        self._happen('train', runner.iter)
+
+    def after_test_iter(self, runner, batch_idx, **kwargs) -> None:
+        self._happen('test', batch_idx)
+
+    def _happen(self, where: str, number: int) -> None:
+        place, at, name = os.environ.get('ACCIDENT', '::').split(':')
+        if (place, at) == (where, str(number)):
+            os.kill(os.getpid(), signal.Signals[name])
+
+
 class At(Hook):
     """Calls a function after the iteration of a number."""
 
@@ -180,6 +219,16 @@ class At(Hook):
     def after_train_iter(self, runner, **kwargs) -> None:
         if runner.iter == self.iteration:
             self.function()
+
+
+def curve(file) -> dict:
+    """What :class:`Accident` wrote: ``{clips before: (clips, rate)}``.
+
+    What was done again counts as it was done last.
+    """
+    rows = [line.split() for line in Path(file).read_text().splitlines()]
+    return {int(before): (int(clips), float(rate))
+            for before, clips, rate in rows}
 
 
 def start(work_dir, *hooks: Hook, **changes) -> Runner:

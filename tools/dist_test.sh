@@ -2,7 +2,8 @@
 # tools/dist_test.sh CONFIG CHECKPOINT GPUS [ARGUMENT of test.py ...]
 #
 # GPUS is the number on each machine. Environment: NNODES, NODE_RANK,
-# MASTER_ADDR and PORT for several machines, PYTHON for another interpreter.
+# MASTER_ADDR and PORT for several machines, RESTARTS (see launch.sh), PYTHON
+# for another interpreter.
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
 if (($# < 3)); then

@@ -2,7 +2,8 @@
 # tools/dist_train.sh CONFIG GPUS [ARGUMENT of train.py ...]
 #
 # GPUS is the number on each machine. Environment: NNODES, NODE_RANK,
-# MASTER_ADDR and PORT for several machines, PYTHON for another interpreter.
+# MASTER_ADDR and PORT for several machines, RESTARTS (see launch.sh), PYTHON
+# for another interpreter.
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
 if (($# < 2)); then

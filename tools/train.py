@@ -10,6 +10,7 @@ from mmengine.config import Config, DictAction
 # Before the host: this mends it.
 from cast_mmaction.config_names import MIM, read_config
 from cast_mmaction.engine import leave_process_group
+from cast_mmaction.engine.resume import keep_step
 from cast_mmaction.engine.sizes import state_classes
 from cast_mmaction.options import check_options
 from cast_mmaction.precision import best_half
@@ -147,6 +148,7 @@ def build_config(args: argparse.Namespace) -> Config:
         checkpoint.type = 'SafeCheckpointHook'
     cfg.merge_from_dict(args.cfg_options)
     state_classes(cfg)
+    keep_step(cfg)
     cfg.work_dir = args.work_dir or cfg.get(
         'work_dir', f'work_dirs/{Path(args.config).stem}')
     return cfg

@@ -9,10 +9,12 @@ from .non_finite import NonFiniteHook
 from .optim import LayerDecayOptimWrapperConstructor
 from .precision_hook import PrecisionHook
 from .preemption import PreemptionHook
+from .same_run import SameRunHook
 from .schedule import WarmupCosineLR
 from .sharding import (CompressedDataParallel, FullyShardedModel,
                        ShardingHook)
 from .sizes import SizesHook
+from .test_loop import SurvivingTestLoop
 
 # Their names up to 0.1; they go with the next release.
 whole_file = atomic_write
@@ -22,7 +24,7 @@ __all__ = [
     'CASTOptimWrapperConstructor', 'CompressedDataParallel', 'FinetuneHook',
     'FullyShardedModel', 'LayerDecayOptimWrapperConstructor', 'NonFiniteHook',
     'PrecisionHook', 'PrecisionTestLoop', 'PrecisionValLoop', 'PreemptionHook',
-    'ResumableEpochLoop', 'SafeCheckpointHook', 'ShardingHook', 'SizesHook',
-    'StepSeedHook', 'StrictLoadHook', 'WarmupCosineLR', 'leave_process_group',
-    'whole_file'
+    'ResumableEpochLoop', 'SafeCheckpointHook', 'SameRunHook', 'ShardingHook',
+    'SizesHook', 'StepSeedHook', 'StrictLoadHook', 'SurvivingTestLoop',
+    'WarmupCosineLR', 'leave_process_group', 'whole_file'
 ]

@@ -12,16 +12,18 @@ from typing import Any, Optional, Sequence
 import numpy as np
 import torch
 from mmaction.registry import HOOKS
-from mmengine.dist import (all_reduce, broadcast_object_list,
-                           is_main_process)
+from mmengine.dist import (all_gather_object, all_reduce,
+                           broadcast_object_list, is_main_process)
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer, print_log
 
 from ..atomic_write import atomic_write
 from ..checkpoints import CheckpointError, trained_only, verify_experts
+from ..process_group import first_on_machine, from_process, this_process
 from ..version import __version__
 from .newest import POINTER, check_whole, find_newest
+from .offers import LAUNCH, Offer, choose, make_offer
 from .resume import INTERRUPTED, batches, fit_to_run, require_training
 from .sharding import check_strategy, local, whole_state
 from .training_state import (SUFFIX, read_state, remove_older_states,
@@ -46,6 +48,7 @@ class SafeCheckpointHook(CheckpointHook):
     - ``--resume`` takes the newest checkpoint that is whole (see
       :mod:`.newest`) and goes on where it was in clips, with the options of
       the config (see :mod:`.resume`). What a kill has left over is removed.
+      Only one process needs to have it (see :mod:`.offers`).
     - Weights that are not finite are not saved.
 
     Args:
@@ -71,40 +74,51 @@ class SafeCheckpointHook(CheckpointHook):
         self._best: Optional[dict] = None  # known once a training starts
 
     def before_run(self, runner) -> None:
-        """Choose the checkpoint to resume from, on the first process."""
+        """Choose the checkpoint to resume from, together."""
         check_strategy(runner)
-        if not runner._resume:
+        if not runner._resume and LAUNCH not in os.environ:
             return
-        answer = [None, None]
-        if is_main_process():
-            answer = self._find(runner)
-        broadcast_object_list(answer)
-        path, problem = answer
-        if problem:
-            raise CheckpointError(problem)
-        runner._load_from = path
+        offer = self._offer(runner) if first_on_machine() else None
+        source, chosen = choose(all_gather_object(offer), runner._resume)
+        if chosen is None:
+            return
+        if chosen.problem:
+            raise CheckpointError(chosen.problem)
+        runner._load_from, runner.checkpoint_source = chosen.path, source
+        # The host would have each process look for itself.
+        runner._resume = chosen.path is not None
 
-    def _find(self, runner) -> list:
-        """Path (None to start anew), and why there is no way to go on."""
-        path = runner._load_from
-        if path is not None:
-            if not os.path.exists(path):  # a URL, or the host's message
-                return [path, None]
-            try:
-                check_whole(Path(path))
-            except CheckpointError as error:
-                return [None, str(error)]
-            return [path, None]
+    def _offer(self, runner) -> Offer:
+        """What this machine has: of this launch, else what was asked for."""
+        mine, named = None, runner._resume and runner._load_from is not None
+        if LAUNCH in os.environ or not named:
+            mine = make_offer(*self._newest(runner), this_process())
+        if named and not (mine and mine.own):
+            mine = make_offer(*self._named(runner._load_from), this_process())
+        return mine
+
+    def _named(self, path: str) -> tuple:
+        """Path, why it does not serve, and what it says of its training."""
+        if not os.path.exists(path):  # a URL, or the host's message
+            return path, '', {}
+        try:
+            return path, '', check_whole(Path(path))
+        except CheckpointError as error:
+            return None, str(error), {}
+
+    def _newest(self, runner) -> tuple:
+        """The same of the newest in the work dir, if there is one."""
         search = find_newest(
             Path(runner.work_dir), self._folder(runner), self.filename_tmpl,
             [PREEMPTED])
         for reason in search.skipped:
             runner.logger.warning(f'not resumed: {reason}')
-        if search.path is None and search.skipped:
-            return [None, 'no checkpoint is whole: ' + '; '.join(
-                search.skipped) + '. To start anew, leave out --resume; '
-                'with load_from, from the weights of a file']
-        return [search.path and str(search.path), None]
+        if search.path is not None:
+            return str(search.path), '', search.meta
+        problem = ('no checkpoint is whole: ' + '; '.join(search.skipped) +
+                   '. To start anew, leave out --resume; with load_from, from '
+                   'the weights of a file') if search.skipped else ''
+        return None, problem, {}
 
     def _folder(self, runner) -> Path:
         """Where :meth:`before_train` will put checkpoints."""
@@ -176,6 +190,8 @@ class SafeCheckpointHook(CheckpointHook):
         """Turn what is about to be saved into what should be on the disk."""
         checkpoint['meta'].update(
             cast_mmaction=__version__, batches=batches(runner))
+        if LAUNCH in os.environ:
+            checkpoint['meta']['launch'] = os.environ[LAUNCH]
         checkpoint['message_hub'] = _pack(checkpoint['message_hub'])
         state_dict = checkpoint['state_dict']
         if all(key.startswith(WRAPPED) for key in state_dict):
@@ -195,7 +211,9 @@ class SafeCheckpointHook(CheckpointHook):
                                                 name)
         if runner._resume:
             if 'optimizer' not in checkpoint:
-                checkpoint.update(read_state(runner))
+                checkpoint.update(
+                    from_process(lambda: read_state(runner),
+                                 getattr(runner, 'checkpoint_source', 0)))
             fit_to_run(runner, checkpoint, name)
 
     def save_preempted(self, runner, batches_done: int) -> None:

@@ -6,14 +6,14 @@ from typing import Iterator, Optional
 from mmaction.registry import LOOPS
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.model import is_model_wrapper
-from mmengine.runner import (BaseLoop, EpochBasedTrainLoop, TestLoop,
-                             ValLoop)
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, ValLoop
 from torch import nn
 from torch.utils.data import Sampler
 
 from ..atomic_write import atomic_write
 from ..precision import of_config, on_this_machine, running_in
 from .resume import INTERRUPTED
+from .test_loop import SurvivingTestLoop
 
 
 @LOOPS.register_module()
@@ -157,7 +157,8 @@ class _TrainingPrecision:
         """Evaluate, with the model's forward under autocast if need be."""
         model = self.runner.model
         model = model.module if is_model_wrapper(model) else model
-        with running_in(model, self.precision or self._trained_in()):
+        self.computed_in = self.precision or self._trained_in()
+        with running_in(model, self.computed_in):
             return super().run()
 
     def _trained_in(self) -> str:
@@ -180,5 +181,6 @@ class PrecisionValLoop(_TrainingPrecision, ValLoop):
 
 
 @LOOPS.register_module()
-class PrecisionTestLoop(_TrainingPrecision, TestLoop):
-    """Test in the precision of the training, float16 or bfloat16."""
+class PrecisionTestLoop(_TrainingPrecision, SurvivingTestLoop):
+    """Test in the precision of the training, float16 or bfloat16, that goes
+    on after it was stopped."""

@@ -29,9 +29,11 @@ class Search(NamedTuple):
     Attributes:
         path: The newest whole checkpoint; None if there is none.
         skipped: Newer ones, and why each was left out.
+        meta: What the checkpoint says of its training.
     """
     path: Optional[Path]
     skipped: List[str]
+    meta: dict
 
 
 def find_newest(work_dir: Path, folder: Path, template: str,
@@ -55,23 +57,29 @@ def find_newest(work_dir: Path, folder: Path, template: str,
         candidates = [first, *others]
     for path in candidates:
         try:
-            check_whole(path)
+            meta = check_whole(path)
         except CheckpointError as error:
             skipped.append(str(error))
         else:
-            return Search(path, skipped)
-    return Search(None, skipped)
+            return Search(path, skipped, meta)
+    return Search(None, skipped, {})
 
 
-def check_whole(path: Path) -> None:
+def check_whole(path: Path) -> dict:
     """Read a checkpoint of a training to its end, without keeping it.
+
+    Returns:
+        dict: What it says of its training, ``meta``.
 
     Raises:
         CheckpointError: If it, or the optimizer's state beside it, is
             missing or damaged.
     """
-    if 'optimizer' not in _check_file(path):
+    content = _check_file(path)
+    if 'optimizer' not in content:
         _check_file(path.with_suffix(SUFFIX))
+    meta = content.get('meta')
+    return meta if isinstance(meta, dict) else {}
 
 
 def _check_file(path: Path) -> dict:

@@ -2,18 +2,20 @@
 import atexit
 import os
 import signal
-import threading
 from functools import partial
-from typing import Callable, Optional
+from typing import Optional
 
 from mmaction.registry import HOOKS
 from mmengine.dist import barrier
 from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
 
-from ..process_signals import SignalWatch, die_with_parent, kill_children
+from ..process_signals import (SignalWatch, die_with_parent, end_workers,
+                               keep_serving)
 from .agreement import Agreement
 from .checkpoint_hook import SafeCheckpointHook
 from .loops import ResumableEpochLoop
+from .test_loop import SurvivingTestLoop
 
 
 @HOOKS.register_module()
@@ -28,6 +30,7 @@ class PreemptionHook(Hook):
     :class:`ResumableEpochLoop` the training goes on with the next batch;
     other epoch loops are left without saving, since they could only start
     that epoch again. During validation the epoch is on the disk already.
+    A test keeps what is done, see :class:`SurvivingTestLoop`.
 
     A second signal, more than 3 s after the first, ends the process at once.
     So does the lack of any progress after the first one. A training that
@@ -44,28 +47,50 @@ class PreemptionHook(Hook):
 
     def __init__(self, patience: float = 300.) -> None:
         self.patience = patience
+        self._received = 0
+        self._agreement: Optional[Agreement] = None
+        self._watch: Optional[SignalWatch] = None
 
     def before_train(self, runner) -> None:
         """Take over the signals."""
-        self._agreement = agreement = Agreement.of(runner)
+        self._agreement = Agreement.of(runner)
+        self._listen(runner.train_loop, runner.val_loop)
+
+    def before_test(self, runner) -> None:
+        """Take over the signals of a test that can be gone on with."""
+        if isinstance(runner.test_loop, SurvivingTestLoop):
+            self._listen(runner.test_loop)
+
+    def _listen(self, *loops: Optional[BaseLoop]) -> None:
         self._received = 0
 
         def note(number: int) -> None:
-            self._received = agreement.signal = number
+            self._received = number
+            if self._agreement is not None:
+                self._agreement.signal = number
 
         self._watch = SignalWatch(self.signals, self.patience, note)
         if 'TORCHELASTIC_RUN_ID' in os.environ:
             die_with_parent(signal.SIGTERM)
-        atexit.register(_end_workers)
-        loops = filter(None, (runner.train_loop, runner.val_loop))
-        for loader in (loop.dataloader for loop in loops):
-            loader.worker_init_fn = partial(_keep_serving,
+        atexit.register(end_workers)
+        for loader in (loop.dataloader for loop in filter(None, loops)):
+            loader.worker_init_fn = partial(keep_serving,
                                             loader.worker_init_fn)
 
     def after_train(self, runner) -> None:
         """Give the signals back."""
         self._agreement.end()
-        self._watch.close()
+        self._agreement = None
+        self._close()
+
+    def after_test(self, runner) -> None:
+        """Give the signals back."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
 
     def after_train_iter(self,
                          runner,
@@ -97,42 +122,28 @@ class PreemptionHook(Hook):
                        data_batch=None,
                        outputs=None) -> None:
         """Exit at once: validation changes nothing."""
-        if getattr(self, '_received', 0):
+        if self._received:
             runner.logger.warning('stopped by a signal while validating: '
                                   'start again with --resume')
             self._exit(runner, self._received)
 
+    def after_test_iter(self,
+                        runner,
+                        batch_idx,
+                        data_batch=None,
+                        outputs=None) -> None:
+        """Keep what is done and exit; the batch at hand is done again."""
+        if self._watch is None:
+            return
+        self._watch.alive()
+        if self._received:
+            self._watch.relax()
+            runner.test_loop.keep()
+            runner.logger.warning('stopped by a signal: the same test, '
+                                  'started again, goes on from here')
+            self._close()
+            raise SystemExit(128 + self._received)
+
     def _exit(self, runner, number: int) -> None:
         self.after_train(runner)
         raise SystemExit(128 + number)
-
-
-def _end_workers() -> None:
-    """End what :func:`_keep_serving` made deaf to the end of the process.
-
-    Python ends the workers of persistent loaders with SIGTERM and then waits
-    for them, without a limit.
-    """
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch takes it for a crash
-    kill_children()
-
-
-def _keep_serving(init: Optional[Callable], worker: int) -> None:
-    """Start a worker that leaves signals to the training process.
-
-    torchrun, Slurm and terminals send them to all processes. The worker heeds
-    SIGTERM only from its parent, which ends it that way.
-    """
-    signal.set_wakeup_fd(-1)  # the parent's
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(
-        target=_end_by_parent, args=(os.getppid(), ), daemon=True).start()
-    if init is not None:
-        init(worker)
-
-
-def _end_by_parent(parent: int) -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
-        pass
-    os._exit(0)

@@ -6,10 +6,14 @@ optimizer does there (learning rate, decay, ...) is what the config says for
 that place. So a run that is resumed on other batches, or with other options,
 goes on as if it had always been like that.
 """
+import logging
+import os
 from typing import List, Optional, Tuple
 
+from mmengine.config import Config
 from mmengine.dataset import DefaultSampler
 from mmengine.dist import get_world_size
+from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper, _ParamScheduler
 from mmengine.runner import EpochBasedTrainLoop
 from mmengine.runner.base_loop import BaseLoop
@@ -18,6 +22,7 @@ from ..checkpoints import CheckpointError
 from ..version import __version__
 from .schedule import WarmupCosineLR
 
+PROCESSES = 'CAST_PROCESSES'  # tools/launch.sh sets it
 INTERRUPTED = 'interrupted_epoch'  # in the message hub, batches done
 NEEDED = dict(
     meta=('epoch', 'iter'),
@@ -39,6 +44,30 @@ def batches(runner) -> dict:
                                  1),
         batches_per_epoch=len(loader),
         clips_per_epoch=len(loader.dataset))
+
+
+def keep_step(cfg: Config) -> None:
+    """Make up for lost processes by accumulation.
+
+    A launch with other numbers of machines (``NNODES=1:4``) is meant for the
+    largest. With fewer processes an optimizer step keeps its clips, if these
+    can be shared out; else the learning rate follows ``auto_scale_lr``.
+
+    Args:
+        cfg (Config): Changed in place.
+    """
+    meant = int(os.environ.get(PROCESSES, 0))
+    here = int(os.environ.get('WORLD_SIZE', 0))
+    if not meant or here in (0, meant):
+        return
+    counts = cfg.optim_wrapper.get('accumulative_counts', 1)
+    if counts * meant % here:
+        print_log(
+            f'{counts * meant} batches make a step of {meant} processes, '
+            f'{here} cannot share them: a step has {counts * here} now',
+            level=logging.WARNING)
+        return
+    cfg.optim_wrapper.accumulative_counts = counts * meant // here
 
 
 def require_training(checkpoint: dict, name: str) -> None:

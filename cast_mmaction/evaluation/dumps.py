@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Union
 
 import numpy as np
 import torch
@@ -68,8 +68,7 @@ def write_samples(path: str, samples: List[Dict[str, Any]]) -> None:
         path (str): The ``.pkl``.
         samples (list[dict]): One for every sample.
     """
-    with atomic_write(path) as temporary, open(temporary, 'wb') as file:
-        pickle.dump(samples, file)
+    write_pickle(path, samples)
     parts: Dict[str, list] = {}
     try:
         layout = json.dumps(_take_apart(samples, parts))
@@ -81,6 +80,13 @@ def write_samples(path: str, samples: List[Dict[str, Any]]) -> None:
     with atomic_write(Path(path).with_suffix('.npz')) as temporary:
         with open(temporary, 'wb') as file:
             np.savez(file, **arrays, **{LAYOUT: np.array(layout)})
+
+
+def write_pickle(path: Union[str, Path], samples: List[Dict[str,
+                                                            Any]]) -> None:
+    """The ``.pkl`` alone."""
+    with atomic_write(path) as temporary, open(temporary, 'wb') as file:
+        pickle.dump(samples, file)
 
 
 def read_samples(path: str) -> List[Dict[str, Any]]:
@@ -111,7 +117,19 @@ def read_samples(path: str) -> List[Dict[str, Any]]:
     except DAMAGED as error:
         raise ValueError(f'{path}: damaged, or no dump of results '
                          f'({str(error)[:300]})') from error
-    return samples
+    return _plain_arrays(samples)
+
+
+def _plain_arrays(value: Any) -> Any:
+    """NumPy's own arrays in place of the checked ones."""
+    if isinstance(value, _Array):
+        return value.view(np.ndarray)
+    if type(value) in (dict, OrderedDict):
+        return type(value)(
+            (key, _plain_arrays(x)) for key, x in value.items())
+    if type(value) in (list, tuple):
+        return type(value)(map(_plain_arrays, value))
+    return value
 
 
 def _take_apart(value: Any, parts: Dict[str, list]) -> Any:

@@ -20,6 +20,7 @@ default_hooks = dict(
     preemption=dict(type='PreemptionHook'),
     strict_load=dict(type='StrictLoadHook'),
     sizes=dict(type='SizesHook'),
+    same_run=dict(type='SameRunHook'),
     unreadable_videos=dict(type='UnreadableVideoHook'),
     missing_sound=dict(type='MissingSoundHook'))
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from cast_mmaction.engine.preemption import _keep_serving
+from cast_mmaction.process_signals import keep_serving
 from tests.test_watched_loader import gone
 from tests.toy import ROOT, At, assert_same, start, toy_config, weights
 
@@ -64,7 +64,7 @@ def test_workers_heed_their_parent_alone():
     loader = DataLoader(
         range(100),
         num_workers=1,
-        worker_init_fn=partial(_keep_serving, None))
+        worker_init_fn=partial(keep_serving, None))
     batches = iter(loader)
     next(batches)
     worker, = batches._workers

@@ -32,7 +32,8 @@ def machine(tmp_path):
         env = {
             key: value
             for key, value in os.environ.items()
-            if key not in ('OMP_NUM_THREADS', 'PORT', 'NNODES', 'GPUS')
+            if key not in ('OMP_NUM_THREADS', 'PORT', 'NNODES', 'GPUS',
+                           'RESTARTS', 'JOB_ID')
         }
         env.update(
             PYTHON=str(python),
@@ -55,21 +56,48 @@ def test_sixteen_gpus(machine):
         f'PYTHONPATH={ROOT}:/mine OMP=1\n')
 
 
-@pytest.mark.parametrize('gpus, cores, have', [(8, 64, '8 GPU(s)'),
-                                               (0, 2, '2 CPU core(s)')])
-def test_sixteen_on_a_smaller_machine(machine, gpus, cores, have):
+@pytest.mark.parametrize('gpus, cores, asked, nodes, have, machines, each', [
+    (8, 64, 16, '1', '8 GPU(s), 16 are asked for.', 2, 8),
+    (0, 8, 16, '1', '8 CPU core(s)', 2, 8),
+    (8, 64, 16, '2', 'on each of 2 machines, 32 in all', 4, 8),
+    (8, 64, 12, '1:2', 'on each of 2 machines, 24 in all', 3, 8),
+])
+def test_too_many_for_a_machine(machine, gpus, cores, asked, nodes, have,
+                                machines, each):
     options = 'model.type=A B'
     run = machine(
-        TRAIN, 'a.py', 16, '--cfg-options', options, gpus=gpus, cores=cores)
+        TRAIN, 'a.py', asked, '--cfg-options', options, gpus=gpus,
+        cores=cores, NNODES=nodes)
     assert run.returncode == 2 and run.stdout == ''
     assert have in run.stderr
     commands = [x for x in run.stderr.splitlines() if 'NNODES' in x]
     for rank, command in enumerate(commands):
         assert command.startswith(
-            f'  NNODES=2 NODE_RANK={rank} MASTER_ADDR=')
+            f'  NNODES={machines} NODE_RANK={rank} MASTER_ADDR=')
         assert command.endswith(
-            f'{TRAIN} a.py 8 --cfg-options model.type=A\\ B')
-    assert len(commands) == 2
+            f'{TRAIN} a.py {each} --cfg-options model.type=A\\ B')
+    assert len(commands) == min(machines, 3) - (machines > 3)
+    assert 'learning rate' not in run.stderr
+
+
+def test_another_number_of_processes_is_told(machine):
+    run = machine(TRAIN, 'a.py', 3, gpus=2)
+    assert 'These are 4 processes, not 3' in run.stderr
+    assert '--auto-scale-lr' in run.stderr
+
+
+def test_restarts(machine):
+    run = machine(TRAIN, 'a.py', 1, RESTARTS='3', NNODES='2',
+                  MASTER_ADDR='10.0.0.1')
+    assert run.stdout.startswith(
+        '-m|torch.distributed.run|--nnodes|2|--max-restarts|3|--rdzv-backend|'
+        'c10d|--rdzv-id|cast|--rdzv-endpoint|10.0.0.1:29500|--nproc')
+    run = machine(TRAIN, 'a.py', 1, NNODES='1:4', JOB_ID='7')
+    assert '--nnodes|1:4|--max-restarts|0|' in run.stdout
+    assert '--rdzv-id|7|' in run.stdout
+    for wrong in (dict(NNODES='1:'), dict(RESTARTS='often')):
+        run = machine(TRAIN, 'a.py', 1, **wrong)
+        assert run.returncode == 2 and repr(*wrong.values()) in run.stderr
 
 
 def test_the_printed_command_works(machine):
@@ -95,7 +123,7 @@ def test_testing(machine):
     run = machine(TEST, 'a.py', 'b c.pth', 2, '--dump', 'd.pkl')
     assert f'{ROOT}/tools/test.py|a.py|b c.pth|--launcher|pytorch|' \
         '--dump|d.pkl|' in run.stdout
-    run = machine(TEST, 'a.py', 'b c.pth', 16)
+    run = machine(TEST, 'a.py', 'b c.pth', 16, gpus=8)
     assert 'dist_test.sh a.py b c.pth 8' in run.stderr.replace('\\', '')
 
 
@@ -128,3 +156,51 @@ def test_slurm(machine, name, files):
         f'{ROOT}/tools/{name}.py|{"|".join(files)}|--work-dir|a b|'
         '--launcher|slurm|')
     assert machine(script, 'part', 'job').returncode == 2
+
+
+def slurm_job(machine, tmp_path, script, *words, ends=0, **environment):
+    """Run a job script as Slurm does: from the root, where it was submitted.
+
+    ``srun`` and ``scontrol`` tell what they were asked for.
+    """
+    for name, status in (('srun', ends), ('scontrol', 0)):
+        file = tmp_path / name
+        file.write_text('#!/usr/bin/env bash\n'
+                        f'printf "%s|" {name} "$@"\nexit {status}\n')
+        file.chmod(0o755)
+    return machine('bash', ROOT / 'tools' / script, *words,
+                   SLURM_SUBMIT_DIR=str(ROOT), SLURM_JOB_ID='7',
+                   **environment)
+
+
+def test_requeue(machine, tmp_path):
+    def job(*words, **more):
+        return slurm_job(machine, tmp_path, 'slurm_requeue.sh', *words, **more)
+
+    run = job('a.py', '--work-dir', 'a b')
+    assert run.returncode == 0
+    assert run.stdout.startswith('srun|--kill-on-bad-exit|1|')
+    assert run.stdout.endswith('|-u|tools/train.py|a.py|--work-dir|a b|'
+                               '--resume|--launcher|slurm|')
+    run = job('a.py', ends=143)
+    assert run.returncode == 0 and run.stdout.endswith('|scontrol|requeue|7|')
+    run = job('a.py', ends=1)
+    assert run.returncode == 1 and 'scontrol' not in run.stdout
+    run = job('a.py', ends=143, SLURM_RESTART_COUNT='100')
+    assert run.returncode == 143 and 'not once more' in run.stderr
+    assert job().returncode == 2
+
+
+def test_array(machine, tmp_path):
+    runs = tmp_path / 'ratios.txt'
+    runs.write_text('# ratio of the exchange\na.py --amp\n\n'
+                    'b.py --cfg-options "x=[1, 2]" --work-dir "c d"\n')
+
+    def job(number):
+        return slurm_job(machine, tmp_path, 'slurm_array.sh', runs,
+                         SLURM_ARRAY_TASK_ID=number)
+
+    assert '|a.py|--amp|--work-dir|work_dirs/ratios/1|--res' in job('1').stdout
+    assert '|b.py|--cfg-options|x=[1, 2]|--work-dir|c d|--r' in job('2').stdout
+    assert 'has 2 runs' in job('3').stderr
+    assert job('').returncode == 2

@@ -486,3 +486,23 @@ def test_names_in_inferencer():
         ActionRecogInferencer(CAST, 'mine.pth')
     with pytest.raises(ValueError, match='Cannot find model'):
         ActionRecogInferencer('cast-b')
+
+
+# machines without a common disk; tests/test_machines.py has them do without
+
+
+def test_results_through_a_folder_defect():
+    from mmengine.dist import dist
+    assert "mkdir_or_exist('.dist_test')" in inspect.getsource(
+        dist.collect_results_cpu)
+
+
+def test_a_checkpoint_on_every_machine_defect():
+    source = inspect.getsource(original(Runner.load_checkpoint))
+    assert '_load_checkpoint(filename, map_location' in source
+    assert 'broadcast' not in source and 'is_main_process' not in source
+
+
+def test_other_configs_in_one_run_defect():
+    source = inspect.getsource(original(Runner.setup_env))
+    assert 'all_gather' not in source and 'cfg.dump' not in source

@@ -96,9 +96,11 @@ launch() {
     if [[ "$RESTARTS" != 0 || "$NNODES" == *:* ]]; then
         # Machines find each other again, whichever are left. Their order is
         # that of their names, not NODE_RANK.
-        where=(--nnodes "$NNODES" --max-restarts "$RESTARTS"
-               --rdzv-backend c10d --rdzv-id "${JOB_ID:-cast}"
+        where=(--nnodes "$NNODES" --rdzv-backend c10d
+               --rdzv-id "${JOB_ID:-cast}"
                --rdzv-endpoint "$MASTER_ADDR:${PORT:-29500}")
+        [[ "$NNODES" != 1 || -n "${PORT:-}" ]] || where=(--standalone)
+        where+=(--max-restarts "$RESTARTS")
         # Else the second start meets what the first one has left there.
         export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
         # Fewer processes than these accumulate.

@@ -303,6 +303,8 @@ def _identity(loop: SurvivingTestLoop) -> Dict[str, str]:
     weights = hashlib.sha256()
     for name, tensor in model.state_dict().items():
         weights.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
+        if hasattr(tensor, 'to_local'):  # a model in parts: the first one's
+            tensor = tensor.to_local()
         flat = tensor.detach().cpu().contiguous().reshape(-1)
         weights.update(flat.view(torch.uint8).numpy())
     sampler = loop.plan.sampler

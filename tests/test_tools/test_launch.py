@@ -90,11 +90,13 @@ def test_restarts(machine):
     run = machine(TRAIN, 'a.py', 1, RESTARTS='3', NNODES='2',
                   MASTER_ADDR='10.0.0.1')
     assert run.stdout.startswith(
-        '-m|torch.distributed.run|--nnodes|2|--max-restarts|3|--rdzv-backend|'
-        'c10d|--rdzv-id|cast|--rdzv-endpoint|10.0.0.1:29500|--nproc')
+        '-m|torch.distributed.run|--nnodes|2|--rdzv-backend|c10d|--rdzv-id|'
+        'cast|--rdzv-endpoint|10.0.0.1:29500|--max-restarts|3|--nproc')
     run = machine(TRAIN, 'a.py', 1, NNODES='1:4', JOB_ID='7')
-    assert '--nnodes|1:4|--max-restarts|0|' in run.stdout
+    assert '--nnodes|1:4|' in run.stdout and '|--max-restarts|0|' in run.stdout
     assert '--rdzv-id|7|' in run.stdout
+    run = machine(TRAIN, 'a.py', 1, RESTARTS='1')
+    assert 'run|--standalone|--max-restarts|1|--nproc' in run.stdout
     for wrong in (dict(NNODES='1:'), dict(RESTARTS='often')):
         run = machine(TRAIN, 'a.py', 1, **wrong)
         assert run.returncode == 2 and repr(*wrong.values()) in run.stderr

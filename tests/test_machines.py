@@ -158,8 +158,8 @@ def test_only_the_second_has_a_checkpoint(machines, pair, tmp_path):
     places = [machine(tmp_path, 'a'), pair[0]]
     assert machines.run(places, *TRAIN, *TOGETHER, '--resume') == [1, 1]
     for place in places:
-        assert re.search(r'process 1 .* would go on from \S+runs-a/epoch_3.pth, '
-                         'but process 0', log(place))
+        assert re.search(r'process 1 .* would go on from \S+runs-a/epoch_3.pth'
+                         ', but process 0', log(place))
 
 
 @pytest.fixture(scope='module')

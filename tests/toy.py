@@ -84,10 +84,10 @@ class ToyModel(BaseModel):
             root = (inputs[:, 0] * self.head.bias[0].exp()).abs().sqrt()
             loss = F.cross_entropy(scores, labels)
             return dict(loss_cls=loss + (root * (inputs[:, 0] == 0)).sum())
-        hits = scores.argmax(1) == labels
+        hits, scores = scores.argmax(1) == labels, scores.softmax(1)
         return [
             dict(hit=hit, pred_score=score, gt_label=label)
-            for hit, score, label in zip(hits, scores.softmax(1), labels[:, None])
+            for hit, score, label in zip(hits, scores, labels[:, None])
         ]
 
 

@@ -139,8 +139,10 @@ class PreemptionHook(Hook):
         if self._received:
             self._watch.relax()
             runner.test_loop.keep()
+            then = 'goes on from here' if runner.test_loop.keeps else \
+                'starts anew'
             runner.logger.warning('stopped by a signal: the same test, '
-                                  'started again, goes on from here')
+                                  f'started again, {then}')
             self._close()
             raise SystemExit(128 + self._received)
 

@@ -33,7 +33,7 @@ from .same_run import describe_list, flatten, versions
 
 FOLDER = 'test_parts'
 COMPARED = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
-KINDS = ('config', 'checkpoint', 'list')  # in the name of a folder
+KINDS = ('config', 'checkpoint', 'list')  # digests in a folder's name
 
 
 @LOOPS.register_module()
@@ -71,6 +71,11 @@ class SurvivingTestLoop(TestLoop):
         if self.plan is not None:
             # Past torch's own guard: nothing has been loaded yet.
             vars(self.dataloader)['batch_sampler'] = self.plan
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is done is kept when the test is stopped."""
+        return self.plan is not None and self.keep_every is not None
 
     def run(self) -> dict:
         """Test what is left; the figures are of all samples."""
@@ -155,7 +160,7 @@ class SurvivingTestLoop(TestLoop):
         """Where the parts of this test are, on this machine."""
         name = [None]
         if is_main_process():
-            name = ['-'.join(_identity(self).values())]
+            name = ['-'.join(_identity(self)[kind] for kind in KINDS)]
         broadcast_object_list(name)
         folder = Path(self.runner.work_dir, FOLDER)
         if first_on_machine():
@@ -309,14 +314,13 @@ def _identity(loop: SurvivingTestLoop) -> Dict[str, str]:
         weights.update(flat.view(torch.uint8).numpy())
     sampler = loop.plan.sampler
     order = f'{sampler.seed} {sampler.epoch}' if sampler.shuffle else ''
-    settings = [versions(), loop.computed_in, flatten({
-        key: cfg.get(key) for key in COMPARED
-    })]
+    parts = {key: cfg.get(key) for key in COMPARED}
+    config = f'{versions()} {loop.computed_in} {flatten(parts)}'
+    samples = f'{describe_list(loop.dataloader.dataset)} {order}'
     return dict(
-        zip(KINDS, (
-            _short(hashlib.sha256(repr(settings).encode())), _short(weights),
-            _short(hashlib.sha256(
-                f'{describe_list(loop.dataloader.dataset)}{order}'.encode())))))
+        config=_short(hashlib.sha256(config.encode())),
+        checkpoint=_short(weights),
+        list=_short(hashlib.sha256(samples.encode())))
 
 
 def _short(digest) -> str:

@@ -150,7 +150,7 @@ def test_no_process_leaves_before_the_file_is_written(tmp_path):
 @pytest.mark.slow
 def test_a_second_signal_ends_at_once(tmp_path):
     process, = processes(tmp_path, 1, [dict(type='SlowWriter', seconds=1000.)])
-    until(tmp_path / 'run/epoch_1.pth', process)
+    until(tmp_path / 'run/last_validation', process)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)  # as launchers pass it on
     until(tmp_path / 'run/writing', process)
@@ -173,6 +173,7 @@ def test_a_hung_worker_does_not_make_it_deaf(tmp_path):
             'default_hooks.preemption.patience': 2.
         })
     until(note, process)
+    time.sleep(2)  # the batches before that one are trained
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=30) == 128 + signal.SIGTERM
     error = (tmp_path / '0.err').read_text()

@@ -55,8 +55,8 @@ class Machines:
             self._ask(
                 start=dict(
                     folder=str(folder),
-                    words=[*map(str, words), *map(str, (each or {})[rank]
-                                                  if each else [])],
+                    words=[*map(str, words),
+                           *map(str, each[rank] if each else ())],
                     environment=dict(
                         environment,
                         RANK=str(rank),

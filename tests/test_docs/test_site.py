@@ -34,7 +34,7 @@ def test_all_registered_classes_are_in_the_reference(site):
         file.read_text() for file in site.glob('reference/config/*/*.html'))
     for name in ('MODELS', 'DATASETS', 'TRANSFORMS', 'DATA_SAMPLERS', 'HOOKS',
                  'LOOPS', 'METRICS', 'PARAM_SCHEDULERS',
-                 'OPTIM_WRAPPER_CONSTRUCTORS'):
+                 'OPTIM_WRAPPER_CONSTRUCTORS', 'MODEL_WRAPPERS'):
         for cls in set(getattr(registry, name).module_dict.values()):
             if cls.__module__.startswith('cast_mmaction.') and \
                     not cls.__module__.startswith('cast_mmaction.compat'):

@@ -4,11 +4,12 @@ A config is a program: any name may stand at its top, as a variable that its
 other parts use. So MMEngine ignores a name that it does not know, and a
 training with ``optim_wraper`` runs with another optimizer.
 """
+import argparse
 import inspect
 from difflib import get_close_matches
-from typing import Iterable, Optional, Set
+from typing import Any, Dict, Iterable, Optional, Sequence, Set
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.runner import FlexibleRunner, Runner
 
 # What MMEngine's runners read from the config besides their arguments.
@@ -36,6 +37,24 @@ def misspelt(name: str, known: Iterable[str]) -> Optional[str]:
     known = set(known)
     near = get_close_matches(name, known, n=1, cutoff=ALIKE)
     return near[0] if near and name not in known else None
+
+
+def as_options(words: Sequence[str]) -> Dict[str, Any]:
+    """What ``--cfg-options`` was given, for tools whose ``--help`` does not
+    wait for MMEngine.
+
+    Args:
+        words (Sequence[str]): Such as ``a.b=1``, ``c="[2,3]"``.
+
+    Raises:
+        ValueError: If one is no ``key=value``.
+    """
+    for word in words:
+        if '=' not in word:
+            raise ValueError(f'--cfg-options {word}: expected key=value')
+    found = argparse.Namespace()
+    DictAction([], 'options')(None, found, words)
+    return found.options
 
 
 def check_options(cfg: Config, changes: Iterable[str] = ()) -> None:

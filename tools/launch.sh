@@ -113,7 +113,7 @@ launch() {
     fi
     # What a training may take to save after a signal; torchrun gives it 30 s.
     export TORCH_ELASTIC_SHUTDOWN_TIMEOUT="${TORCH_ELASTIC_SHUTDOWN_TIMEOUT:-600}"
-    exec "$PYTHON" -m torch.distributed.run "${where[@]}" \
+    exec "$PYTHON" "$ROOT/tools/launch.py" "${where[@]}" \
         --nproc-per-node "$count" "$@"
 }
 

@@ -2,16 +2,10 @@
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.config import Config, DictAction
-
-# Before the host: this mends it.
-from cast_mmaction.config_names import read_config
-from cast_mmaction.engine import leave_process_group
-from cast_mmaction.engine.sizes import state_classes
-from cast_mmaction.options import check_options
-from mmaction.registry import RUNNERS
-from mmengine.runner import Runner
+if TYPE_CHECKING:  # --help does not wait for what takes seconds
+    from mmengine.config import Config
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,8 +24,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
-        default={},
+        default=[],
+        metavar='KEY=VALUE',
         help='change the config: key=value ..., nested as a.b=1 c="[2,3]"')
     parser.add_argument(
         '--launcher',
@@ -46,12 +40,16 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def build_config(args: argparse.Namespace) -> Config:
+def build_config(args: argparse.Namespace) -> 'Config':
     """Read the config and let the command line change it."""
+    from cast_mmaction.config_names import read_config
+    from cast_mmaction.engine.sizes import state_classes
+    from cast_mmaction.options import as_options, check_options
     cfg = read_config(args.config)
-    check_options(cfg, args.cfg_options)
+    options = as_options(args.cfg_options)
+    check_options(cfg, options)
     cfg.launcher = args.launcher
-    cfg.merge_from_dict(args.cfg_options)
+    cfg.merge_from_dict(options)
     state_classes(cfg)
     cfg.work_dir = args.work_dir or cfg.get(
         'work_dir', f'work_dirs/{Path(args.config).stem}')
@@ -66,17 +64,23 @@ def build_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def run(cfg: Config) -> None:
+def run(cfg: 'Config') -> None:
     """Build the runner and test."""
+    from cast_mmaction.engine import QuietRunner
+    from mmaction.registry import RUNNERS
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else \
-        Runner.from_cfg(cfg)
+        QuietRunner.from_cfg(cfg)
     runner.test()
 
 
 def main() -> None:
     """Test, and leave the other processes in good order."""
-    run(build_config(parse_args()))
-    leave_process_group()
+    args = parse_args()
+    from cast_mmaction.engine import leave_process_group
+    from cast_mmaction.one_line import errors_in_one_line
+    with errors_in_one_line():
+        run(build_config(args))
+        leave_process_group()
 
 
 if __name__ == '__main__':

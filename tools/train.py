@@ -3,23 +3,14 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import List
+from typing import TYPE_CHECKING, List
 
-from mmengine.config import Config, DictAction
-
-# Before the host: this mends it.
-from cast_mmaction.config_names import MIM, read_config
-from cast_mmaction.engine import leave_process_group
-from cast_mmaction.engine.resume import keep_step
-from cast_mmaction.engine.sizes import state_classes
-from cast_mmaction.options import check_options
-from cast_mmaction.precision import best_half
-from mmaction.registry import RUNNERS
-from mmengine.runner import Runner
-
+if TYPE_CHECKING:  # --help does not wait for what takes seconds
+    from mmengine.config import Config
 
 HALVES = ('float16', 'bfloat16')
-ENGINES = MIM / 'configs/_base_/engine'
+# Beside the tools in a clone and in the wheel.
+ENGINES = Path(__file__).resolve().parents[1] / 'configs/_base_/engine'
 
 
 def parse_args() -> argparse.Namespace:
@@ -73,8 +64,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
-        default={},
+        default=[],
+        metavar='KEY=VALUE',
         help='change the config: key=value ..., nested as a.b=1 c="[2,3]"')
     parser.add_argument(
         '--launcher',
@@ -95,10 +86,17 @@ def _amp_without_value(words: List[str]) -> List[str]:
     ]
 
 
-def build_config(args: argparse.Namespace) -> Config:
+def build_config(args: argparse.Namespace) -> 'Config':
     """Read the config and let the command line change it."""
+    from cast_mmaction.config_names import read_config
+    from cast_mmaction.engine.resume import keep_step
+    from cast_mmaction.engine.sizes import state_classes
+    from cast_mmaction.options import as_options, check_options
+    from cast_mmaction.precision import best_half
+    from mmengine.config import Config
     cfg = read_config(args.config)
-    check_options(cfg, args.cfg_options)
+    options = as_options(args.cfg_options)
+    check_options(cfg, options)
     cfg.launcher = args.launcher
     if args.engine:
         if 'runner_type' in cfg:
@@ -146,7 +144,7 @@ def build_config(args: argparse.Namespace) -> Config:
     checkpoint = cfg.get('default_hooks', {}).get('checkpoint') or {}
     if checkpoint.get('type') == 'CheckpointHook':
         checkpoint.type = 'SafeCheckpointHook'
-    cfg.merge_from_dict(args.cfg_options)
+    cfg.merge_from_dict(options)
     state_classes(cfg)
     keep_step(cfg)
     cfg.work_dir = args.work_dir or cfg.get(
@@ -154,17 +152,23 @@ def build_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def run(cfg: Config) -> None:
+def run(cfg: 'Config') -> None:
     """Build the runner and train."""
+    from cast_mmaction.engine import QuietRunner
+    from mmaction.registry import RUNNERS
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else \
-        Runner.from_cfg(cfg)
+        QuietRunner.from_cfg(cfg)
     runner.train()
 
 
 def main() -> None:
     """Train, and leave the other processes in good order."""
-    run(build_config(parse_args()))
-    leave_process_group()
+    args = parse_args()
+    from cast_mmaction.engine import leave_process_group
+    from cast_mmaction.one_line import errors_in_one_line
+    with errors_in_one_line():
+        run(build_config(args))
+        leave_process_group()
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ from .precision_hook import PrecisionHook
 from .preemption import PreemptionHook
 from .same_run import SameRunHook
 from .schedule import WarmupCosineLR
+from .screen import QuietRunner
 from .sharding import (CompressedDataParallel, FullyShardedModel,
                        ShardingHook)
 from .sizes import SizesHook
@@ -24,7 +25,7 @@ __all__ = [
     'CASTOptimWrapperConstructor', 'CompressedDataParallel', 'FinetuneHook',
     'FullyShardedModel', 'LayerDecayOptimWrapperConstructor', 'NonFiniteHook',
     'PrecisionHook', 'PrecisionTestLoop', 'PrecisionValLoop', 'PreemptionHook',
-    'ResumableEpochLoop', 'SafeCheckpointHook', 'SameRunHook', 'ShardingHook',
-    'SizesHook', 'StepSeedHook', 'StrictLoadHook', 'SurvivingTestLoop',
-    'WarmupCosineLR', 'leave_process_group', 'whole_file'
+    'QuietRunner', 'ResumableEpochLoop', 'SafeCheckpointHook', 'SameRunHook',
+    'ShardingHook', 'SizesHook', 'StepSeedHook', 'StrictLoadHook',
+    'SurvivingTestLoop', 'WarmupCosineLR', 'leave_process_group', 'whole_file'
 ]

@@ -8,6 +8,7 @@ from mmengine.model import is_model_wrapper
 from torch import nn
 
 from ..checkpoints import complete, load_strictly, read_state_dict
+from .screen import SHOW
 
 HEAD = 'cls_head.'
 
@@ -64,7 +65,8 @@ class FinetuneHook(Hook):
         runner.logger.info(
             f'{self.checkpoint}: took {len(taken)} of {len(state_dict)} '
             f'tensors; starting anew: {", ".join(anew)}'
-            + (f'; without a place here: {", ".join(left)}' if left else ''))
+            + (f'; without a place here: {", ".join(left)}' if left else ''),
+            extra=SHOW)
 
 
 def classifiers(model: nn.Module) -> Set[str]:

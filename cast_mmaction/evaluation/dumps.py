@@ -46,6 +46,7 @@ class DumpPlainResults(DumpResults):
     Raises:
         OSError: If it cannot be written, before the test.
     """
+    default_prefix = ''  # it has no figures
 
     def __init__(self, out_file_path: str, **kwargs) -> None:
         super().__init__(out_file_path, **kwargs)

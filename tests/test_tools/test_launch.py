@@ -51,7 +51,7 @@ def test_sixteen_gpus(machine):
     run = machine(TRAIN, 'a.py', 16, '--amp', gpus=16, PYTHONPATH='/mine')
     assert run.returncode == 0
     assert run.stdout == (
-        '-m|torch.distributed.run|--standalone|--nproc-per-node|16|'
+        f'{ROOT}/tools/launch.py|--standalone|--nproc-per-node|16|'
         f'{ROOT}/tools/train.py|a.py|--launcher|pytorch|--amp|'
         f'PYTHONPATH={ROOT}:/mine OMP=1\n')
 

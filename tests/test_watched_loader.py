@@ -29,6 +29,13 @@ def gone(pid, seconds=20.):
     return False
 
 
+def test_a_runner_takes_a_loader_that_is_built_already():
+    loader = torch.utils.data.DataLoader(ToyDataset())
+    assert Runner.build_dataloader(loader) is loader
+    made = Runner.build_dataloader(toy_config('unused').val_dataloader)
+    assert isinstance(made, WatchedLoader)
+
+
 def test_names_the_sample_that_does_not_come(tmp_path):
     loader = WatchedLoader(
         ToyDataset(hang=str(tmp_path / 'pid')),

@@ -168,8 +168,19 @@ def blending_without_waiting() -> bool:
 def loaders_without_limit() -> bool:
     """A worker that hangs stops a training for ever, without a word."""
     from mmengine.runner import runner
+    from torch.utils.data import DataLoader
     from ..watched_loader import WatchedLoader
-    runner.DataLoader = WatchedLoader
+
+    class _AnyLoader(type):
+
+        def __instancecheck__(cls, instance) -> bool:
+            # The runner asks so whether it was given a loader or a config.
+            return isinstance(instance, DataLoader)
+
+    class Watched(WatchedLoader, metaclass=_AnyLoader):
+        """What the runner builds."""
+
+    runner.DataLoader = Watched
     return True
 
 

@@ -15,6 +15,7 @@ from torch import nn
 from ..models.expert import Expert
 from ..models.fusion import EnsembleHead, LateFusion
 from ..models.heads import CASTHead, LinearHead, VerbNounHead
+from ..models.layouts import widths_of
 
 CLASSES = ('num_classes', 'num_verbs', 'num_nouns')
 VERBS_AND_NOUNS = dict(num_verbs=97, num_nouns=300)  # EPIC-KITCHENS-100
@@ -83,7 +84,8 @@ def check_model(model: nn.Module, cfg: Config) -> None:
     head = getattr(model, 'cls_head', None)
     if not experts:
         return
-    _check_widths([x.embed_dims for x in experts.values()],
+    layout = getattr(model.backbone, 'out_layout', None)
+    _check_widths(widths_of(layout, [x.embed_dims for x in experts.values()]),
                   getattr(model, 'neck', None), head)
     for split in SPLITS:
         pipeline = _pipeline(cfg, split)
@@ -113,6 +115,13 @@ def experts_of(backbone: Optional[nn.Module]) -> Dict[str, Expert]:
         return dict(backbone.named_experts())
     expert = getattr(backbone, 'expert', backbone)
     return {'backbone': expert} if isinstance(expert, Expert) else {}
+
+
+def clip_size(cfg: Config, split: str) -> Tuple[Optional[int], Optional[int]]:
+    """Frames of a clip and the side of a picture, pixels, that the pipeline
+    of a split makes; None where it does not say."""
+    pipeline = _pipeline(cfg, split)
+    return _clip_len(pipeline), _side(pipeline)
 
 
 def _check_widths(widths: List[int], neck: Optional[nn.Module],

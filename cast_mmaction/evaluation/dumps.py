@@ -3,7 +3,8 @@
 The host dumps a list with a dict for every sample. Read here, its pickle may
 hold plain values, arrays and tensors. What this package writes has the same
 as an ``.npz`` beside it: all numbers of one type in one array, and the list
-as JSON, in which each array is its type, place and shape.
+as JSON, in which each array is its type, place and shape. The names of the
+classes stand in it, too.
 """
 import io
 import json
@@ -22,11 +23,13 @@ from mmengine.evaluator import DumpResults
 from mmengine.logging import MMLogger
 
 from ..atomic_write import atomic_write, check_writable
+from ..class_names import names_by_task, plain_names
 from ..checkpoints.bounds import (Call, check_archive, check_content,
                                   check_pickle)
 from ..checkpoints.torchscript import DTYPES, rebuild_tensor
 
 LAYOUT = 'layout'  # the entry of the JSON in an .npz
+NAMES = 'names'  # of the classes, JSON too
 ARRAY = '__array__'  # the key of an array in the JSON
 KINDS = 'biufcSU'  # of NumPy's types: numbers and text
 
@@ -55,11 +58,14 @@ class DumpPlainResults(DumpResults):
 
     def compute_metrics(self, results: list) -> dict:
         """Write both files; adds no figure."""
-        write_samples(self.out_file_path, results)
+        write_samples(self.out_file_path, results,
+                      plain_names(self.dataset_meta))
         return {}
 
 
-def write_samples(path: str, samples: List[Dict[str, Any]]) -> None:
+def write_samples(path: str,
+                  samples: List[Dict[str, Any]],
+                  names: Optional[Dict[str, List[str]]] = None) -> None:
     """Write samples as the host's ``.pkl`` and, beside it, as ``.npz``.
 
     Each appears whole or not at all. Samples that hold more than plain
@@ -68,6 +74,8 @@ def write_samples(path: str, samples: List[Dict[str, Any]]) -> None:
     Args:
         path (str): The ``.pkl``.
         samples (list[dict]): One for every sample.
+        names (dict, optional): Names of the classes, as a data set's metainfo
+            has them, for the ``.npz``.
     """
     write_pickle(path, samples)
     parts: Dict[str, list] = {}
@@ -80,7 +88,11 @@ def write_samples(path: str, samples: List[Dict[str, Any]]) -> None:
     arrays = {name: np.concatenate(rows) for name, rows in parts.items()}
     with atomic_write(Path(path).with_suffix('.npz')) as temporary:
         with open(temporary, 'wb') as file:
-            np.savez(file, **arrays, **{LAYOUT: np.array(layout)})
+            np.savez(
+                file, **arrays, **{
+                    LAYOUT: np.array(layout),
+                    NAMES: np.array(json.dumps(names or {}))
+                })
 
 
 def write_pickle(path: Union[str, Path], samples: List[Dict[str,
@@ -133,6 +145,33 @@ def _plain_arrays(value: Any) -> Any:
     return value
 
 
+def read_names(path: str) -> Dict[str, List[str]]:
+    """The names of the classes of a dump.
+
+    Args:
+        path (str): An ``.npz``, or a ``.pkl`` that may have one beside it.
+
+    Returns:
+        dict[str, list[str]]: By task, see :func:`names_by_task`; empty where
+        the dump knows none.
+
+    Raises:
+        ValueError: If the ``.npz`` is damaged.
+    """
+    file = Path(path).with_suffix('.npz')
+    if not file.is_file():
+        return {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            check_archive(archive, file.stat().st_size)
+        with np.load(file, allow_pickle=False) as content:
+            text = str(content[NAMES]) if NAMES in content.files else '{}'
+        return names_by_task(plain_names(json.loads(text)))
+    except DAMAGED as error:
+        raise ValueError(f'{file}: damaged, or no dump of results '
+                         f'({str(error)[:300]})') from error
+
+
 def _take_apart(value: Any, parts: Dict[str, list]) -> Any:
     """What JSON can hold; the numbers of arrays go to ``parts``, by type."""
     if isinstance(value, torch.Tensor):
@@ -158,7 +197,7 @@ def _read_npz(path: str, size: int) -> Any:
     with zipfile.ZipFile(path) as archive:
         check_archive(archive, size)
     with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+        arrays = {name: file[name] for name in file.files if name != NAMES}
     layout = json.loads(str(arrays.pop(LAYOUT)))
     check_content(layout, size)
     return _put_together(layout, arrays, dict.fromkeys(arrays, 0))

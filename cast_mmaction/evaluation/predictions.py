@@ -224,9 +224,12 @@ def score(predictions: Predictions, labels: Dict[str, Tuple[int, int]],
     return figures
 
 
-def write_dump(path: str, predictions: Predictions) -> None:
+def write_dump(path: str,
+               predictions: Predictions,
+               names: Optional[Dict[str, List[str]]] = None) -> None:
     """Write predictions in the form of ``tools/test.py --dump``: a ``.pkl``
-    and, beside it, an ``.npz``."""
+    and, beside it, an ``.npz``, with the names of the classes if they are
+    given (see :func:`write_samples`)."""
     samples = [
         dict(
             narration_id=name,
@@ -237,7 +240,7 @@ def write_dump(path: str, predictions: Predictions) -> None:
         for name, verb, noun, unreadable in zip(*predictions[:3],
                                                 predictions.unreadable)
     ]
-    write_samples(path, samples)
+    write_samples(path, samples, names)
 
 
 def write_official_pickle(path: str, predictions: Predictions) -> None:

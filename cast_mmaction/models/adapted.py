@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .adapters import BlockAdapters
 from .expert import Expert, build_expert
+from .layouts import LaidOut, Output
 from .running import HALVES, DropSamples, Parts
 
 
@@ -33,7 +34,7 @@ class AdaptedBlock(NamedTuple):
         return self.drop_path(out), normed
 
 
-class Adapted(Expert):
+class Adapted(LaidOut, Expert):
     """A frozen expert with trained modules in every block: an expert again.
 
     Subclasses may hold more that is trained; :meth:`embed` and
@@ -48,9 +49,11 @@ class Adapted(Expert):
         with_cp, compile: See :class:`Running`.
         frozen_dtype: Hold the large weights of the frozen expert as
             'bfloat16' or 'float16', under autocast to the same type.
+        out_layout: See ``layouts.py``; None for the read-out.
 
     Raises:
         RuntimeError: on running with ``frozen_dtype`` outside autocast.
+        ValueError: if there is no such layout.
     """
 
     def __init__(self,
@@ -60,9 +63,11 @@ class Adapted(Expert):
                  drop_path_rate: float = 0.,
                  with_cp: bool = False,
                  compile: Union[bool, dict] = False,
-                 frozen_dtype: Optional[str] = None) -> None:
+                 frozen_dtype: Optional[str] = None,
+                 out_layout: Optional[str] = None) -> None:
         super().__init__(expert.spec, expert.num_frames, expert.img_size,
                          init_cfg)
+        self.set_layout(out_layout, [expert.spec])
         self.expert = expert
         self.layers = nn.ModuleList(layers)
         last = max(len(self.layers) - 1, 1)
@@ -95,9 +100,19 @@ class Adapted(Expert):
             x = self.run(_run_adapted, *parts, x)
         return x
 
-    def forward(self, clip: Tensor) -> Tensor:
-        """``(B, 3, F, H, W) -> (B, D)``."""
-        return self.read_out(self.encode(clip))
+    def forward(self, clip: Tensor) -> Output:
+        """``(B, 3, F, H, W) -> (B, D)``, or as ``out_layout`` says."""
+        x = self.encode(clip)
+        if self.out_layout is None:
+            return self.give(x)
+        return self.lay_out([(self, x)])
+
+    def give(self, x: Tensor) -> Tensor:
+        """What tokens ``(B, T, P, D)`` become without ``out_layout``."""
+        return self.read_out(x)
+
+    def patch_map(self, x: Tensor) -> Tensor:
+        return self.expert.patch_map(x)
 
     def read_out_tokens(self, x: Tensor) -> Tensor:
         return self.expert.read_out_tokens(x)
@@ -139,7 +154,7 @@ class AdaptedExpert(Adapted):
         ffn_adapter_scale: See :class:`BlockAdapters`.
         drop_path_rate: See :class:`Adapted`.
         init_cfg: As in mmengine.
-        with_cp, compile, frozen_dtype: See :class:`Adapted`.
+        with_cp, compile, frozen_dtype, out_layout: See :class:`Adapted`.
     """
 
     def __init__(self,
@@ -150,10 +165,12 @@ class AdaptedExpert(Adapted):
                  init_cfg: Optional[dict] = None,
                  with_cp: bool = False,
                  compile: Union[bool, dict] = False,
-                 frozen_dtype: Optional[str] = None) -> None:
+                 frozen_dtype: Optional[str] = None,
+                 out_layout: Optional[str] = None) -> None:
         expert = build_expert(expert)
         super().__init__(
             expert,
             (BlockAdapters(expert.embed_dims, adapter_ratio,
                            ffn_adapter_scale) for _ in expert.blocks),
-            init_cfg, drop_path_rate, with_cp, compile, frozen_dtype)
+            init_cfg, drop_path_rate, with_cp, compile, frozen_dtype,
+            out_layout)

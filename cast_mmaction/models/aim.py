@@ -79,7 +79,7 @@ class AIM(Adapted):
         drop_path_rate: Drop path at the last block, growing linearly from 0
             at the first; whole samples are dropped.
         init_cfg: As in mmengine.
-        with_cp, compile, frozen_dtype: See :class:`Adapted`.
+        with_cp, compile, frozen_dtype, out_layout: See :class:`Adapted`.
         **clip: ``arch``, ``img_size``, ``patch_size``, ``act`` and
             ``pretrained`` of :class:`CLIPExpert`.
 
@@ -99,6 +99,7 @@ class AIM(Adapted):
                  with_cp: bool = False,
                  compile: Union[bool, dict] = False,
                  frozen_dtype: Optional[str] = None,
+                 out_layout: Optional[str] = None,
                  **clip) -> None:
         if num_temporal_adapters not in (1, 2):
             raise ValueError(f'num_temporal_adapters={num_temporal_adapters}; '
@@ -115,7 +116,8 @@ class AIM(Adapted):
             init_cfg,
             with_cp=with_cp,
             compile=compile,
-            frozen_dtype=frozen_dtype)
+            frozen_dtype=frozen_dtype,
+            out_layout=out_layout)
         self.time_positions = nn.Parameter(
             torch.zeros(self.num_steps, self.embed_dims))
 
@@ -126,10 +128,10 @@ class AIM(Adapted):
         # The adapters use norm and attention of the blocks.
         return [(layer, HALVES) for layer in self.layers]
 
-    def forward(self, clip: Tensor) -> Tensor:
-        """``(B, 3, F, H, W) -> (B, D, T, 1, 1)``: the normalised class token
-        of every frame, as maps that heads average."""
-        x = self.expert.norm(self.encode(clip)[:, :, 0])  # (B, T, D)
+    def give(self, x: Tensor) -> Tensor:
+        """``(B, T, P, D) -> (B, D, T, 1, 1)``: the normalised class token of
+        every frame, as maps that heads average."""
+        x = self.expert.norm(x[:, :, 0])  # (B, T, D)
         return x.transpose(1, 2)[..., None, None]
 
     def read_out(self, x: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from .adapters import BlockAdapters, NoAdapters
 from .exchange import BCAST, STREAMS, Exchange
 from .expert import Expert, build_expert
+from .layouts import LaidOut
 from .running import HALVES, DropSamples, Parts, Running
 from .time_codes import TimeCode, frame_spans, sound_spans
 
@@ -167,7 +168,7 @@ def _mean(heard: Sequence[Tuple[Tensor, Optional[Tensor]]]) -> Tensor:
 
 
 @MODELS.register_module()
-class CAST(Running, BaseModule):
+class CAST(LaidOut, Running, BaseModule):
     """Cross-attention in space and time, and between any other experts.
 
     Args:
@@ -208,6 +209,8 @@ class CAST(Running, BaseModule):
             and a stream gets the mean of its residuals.
         share_projections: At each depth an expert has one projection down
             and one up for all its exchanges, which are all of type BCAST.
+        out_layout: 'pair', 'sum', 'concat' or 'map', see ``layouts.py``; None
+            for a pair, or of experts given by name a dict.
 
     Raises:
         RuntimeError: on running with ``frozen_dtype`` outside autocast, or
@@ -235,7 +238,8 @@ class CAST(Running, BaseModule):
                  experts: Optional[Dict[str, dict]] = None,
                  exchanges: Sequence[dict] = (),
                  exchange_order: str = 'sequential',
-                 share_projections: bool = False) -> None:
+                 share_projections: bool = False,
+                 out_layout: Optional[str] = None) -> None:
         super().__init__(init_cfg=init_cfg)
         if frozen_dtype is not None and not freeze_experts:
             raise ValueError(f'frozen_dtype={frozen_dtype!r} is for frozen '
@@ -258,6 +262,7 @@ class CAST(Running, BaseModule):
         self.names = tuple(experts)
         for name, cfg in experts.items():
             self._add_expert(name, cfg)
+        self.set_layout(out_layout, [x.spec for x in self.experts()])
         self.freeze_experts = freeze_experts
         self.shares = share_projections
         self.set_running(with_cp, compile, frozen_dtype)
@@ -363,7 +368,8 @@ class CAST(Running, BaseModule):
 
         Returns:
             The features, ``(B, D)`` each: ``(spatial, temporal)``; of experts
-            given by name a dict, with ``has_audio`` where it came in.
+            given by name a dict, with ``has_audio`` where it came in. With
+            ``out_layout`` what that says.
 
         Raises:
             ValueError: if an input is for none of the experts, or that of
@@ -383,15 +389,18 @@ class CAST(Running, BaseModule):
         *stages, (layer, blocks) = zip(self.layers, self._stages())
         for stage in stages:
             x = self.run(CASTLayer.forward, *stage, x, given)
-        if self.training:
+        pruned = self.training and self.out_layout != 'map'
+        if pruned:
             # Only the tokens of the read-out matter after the last exchange.
             # Evaluation keeps all, for whoever looks at token maps.
             given = given._replace(unread=frozenset(
                 n for n, e in experts.items() if e.reads_prefix_only(x[n])))
         x = self.run(CASTLayer.attend, layer, blocks, x, given)
-        if self.training:
+        if pruned:
             x = {n: e.read_out_tokens(x[n]) for n, e in experts.items()}
         x = self.run(CASTLayer.feed_forward, layer, blocks, x)
+        if self.out_layout is not None:
+            return self.lay_out([(e, x[n]) for n, e in experts.items()])
         features = {n: e.read_out(x[n]) for n, e in experts.items()}
         if self.is_pair:
             return tuple(features.values())

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..checkpoints import mark_frozen
 from .adapters import TemporalConv
 from .attention import CrossAttention, attention_weights
+from .layouts import LaidOut, join_features, to_map
 from .running import Parts, Running, hold_in
 from .vit import MLP, Block, CLIPExpert, QuickGELU
 
@@ -134,7 +135,7 @@ class DecoderLayer(nn.Module):
 
 
 @MODELS.register_module()
-class EVL(Running, BaseModule):
+class EVL(LaidOut, Running, BaseModule):
     """Efficient video learning: one query reads the last blocks of CLIP.
 
     No gradient goes through the encoder and none of its activations is kept.
@@ -154,13 +155,17 @@ class EVL(Running, BaseModule):
         with_cp, compile: See :class:`Running`.
         frozen_dtype: Hold the large weights of the frozen encoder as
             'bfloat16' or 'float16', under autocast to the same type.
+        out_layout: See ``layouts.py``; None for the query, ``(B, D)``. A map
+            is of the last block's patches, to each of which the query has
+            been added.
         **clip: ``arch``, ``img_size``, ``patch_size``, ``act`` and
             ``pretrained`` of :class:`CLIPExpert`.
 
     Raises:
         RuntimeError: on running with ``frozen_dtype`` outside autocast.
-        ValueError: if the decoder is deeper than the encoder, or
-            ``frozen_dtype`` is for an encoder that is trained.
+        ValueError: if the decoder is deeper than the encoder, there is no
+            such layout, or ``frozen_dtype`` is for an encoder that is
+            trained.
     """
     no_weight_decay = ('query', )
 
@@ -176,9 +181,11 @@ class EVL(Running, BaseModule):
                  with_cp: bool = False,
                  compile: Union[bool, dict] = False,
                  frozen_dtype: Optional[str] = None,
+                 out_layout: Optional[str] = None,
                  **clip) -> None:
         super().__init__(init_cfg=init_cfg)
         self.expert = CLIPExpert(num_frames=num_frames, frame_stride=1, **clip)
+        self.set_layout(out_layout, [self.expert.spec])
         depth = len(self.expert.blocks)
         if not 1 <= num_decoder_layers <= depth:
             raise ValueError(f'num_decoder_layers={num_decoder_layers}: the '
@@ -205,7 +212,8 @@ class EVL(Running, BaseModule):
             mark_frozen(self.expert)
 
     def forward(self, clip: Tensor) -> Tensor:
-        """``(B, 3, F, H, W) -> (B, D)``: the query, normalised."""
+        """``(B, 3, F, H, W) -> (B, D)``: the query, normalised; a map is
+        ``(B, D, T, h, w)``."""
         self.check_precision(clip.device.type)
         query = self.query.expand(clip.shape[0], 1, 1, -1)
         skipped = len(self.expert.blocks) - len(self.layers)
@@ -218,7 +226,10 @@ class EVL(Running, BaseModule):
             if i >= skipped:
                 query = self.run(_read, self.layers[i - skipped], query, x,
                                  looks)
-        return self.norm(query[:, 0, 0])
+        if self.out_layout == 'map':
+            return to_map(self.norm(x[:, :, 1:] + query), self.expert.grid)
+        feature = self.norm(query[:, 0, 0])
+        return join_features(self.out_layout or 'sum', (feature, ))
 
     def _grad_in_encoder(self) -> bool:
         return torch.is_grad_enabled() and not self.frozen

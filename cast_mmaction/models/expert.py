@@ -7,6 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..checkpoints import is_frozen, mark_frozen
+from .layouts import to_map
 from .running import HALVES, Parts, Running, hold_in, run_block
 
 
@@ -118,6 +119,11 @@ class Expert(Running, BaseModule):
     def read_out(self, x: Tensor) -> Tensor:
         """``LN(mean of the read-out tokens)``, ``(B, T, P, D) -> (B, D)``."""
         return self.norm(self.read_out_tokens(x).mean(dim=(1, 2)))
+
+    def patch_map(self, x: Tensor) -> Tensor:
+        """``LN(patches)`` as maps, ``(B, T, P, D) -> (B, D, T, h, w)``."""
+        patches = x[:, :, self.spec.num_prefix_tokens:]
+        return to_map(self.norm(patches), self.grid)
 
     def forward(self, clip: Tensor) -> Tensor:
         """``(B, 3, F, H, W) -> (B, D)``: the expert alone."""

@@ -63,7 +63,7 @@ class STAdapter(Adapted):
             attention), 'ffn' (before the MLP). The paper has both for SSv2
             and 'ffn' alone for Kinetics-400.
         init_cfg: As in mmengine.
-        with_cp, compile, frozen_dtype: See :class:`Adapted`.
+        with_cp, compile, frozen_dtype, out_layout: See :class:`Adapted`.
         **clip: ``arch``, ``img_size``, ``patch_size``, ``act`` and
             ``pretrained`` of :class:`CLIPExpert`.
 
@@ -80,6 +80,7 @@ class STAdapter(Adapted):
                  with_cp: bool = False,
                  compile: Union[bool, dict] = False,
                  frozen_dtype: Optional[str] = None,
+                 out_layout: Optional[str] = None,
                  **clip) -> None:
         if not places or not set(places) <= set(PLACES):
             raise ValueError(f'places={places!r}; give one or both of '
@@ -93,7 +94,8 @@ class STAdapter(Adapted):
             init_cfg,
             with_cp=with_cp,
             compile=compile,
-            frozen_dtype=frozen_dtype)
+            frozen_dtype=frozen_dtype,
+            out_layout=out_layout)
 
     def freeze(self, dtype: Optional[str] = None) -> None:
         """Only the adapters are trained, as the paper has it."""

@@ -1,8 +1,9 @@
 """Charts of results."""
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
 
 # A value and how far it spreads; None where there is none.
@@ -31,6 +32,119 @@ class Panel(NamedTuple):
     title: str
     groups: Sequence[str]
     series: Dict[str, Sequence[Value]]
+
+
+class Points(NamedTuple):
+    """Named points, what is reached over what it costs.
+
+    Attributes:
+        title: What is shown.
+        cost: Of the axis of costs, which is logarithmic.
+        reached: Of the other axis.
+        points: Name to cost and what is reached.
+    """
+    title: str
+    cost: str
+    reached: str
+    points: Dict[str, Tuple[float, Spread]]
+
+
+def point_chart(path: Union[str, Path],
+                panels: Sequence[Points],
+                title: str = '') -> None:
+    """Draws panels of points side by side and writes them to a file.
+
+    Args:
+        path: File to write; its ending tells the format.
+        panels: At least one.
+        title: Line above all.
+    """
+    with matplotlib.rc_context({'font.size': 9}):
+        figure = Figure((5.2 * len(panels), 4.2), layout='constrained')
+        axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        for ax, panel in zip(axes, panels):
+            _draw_points(ax, panel)
+        figure.suptitle(title)
+        figure.savefig(path, dpi=150)
+
+
+def _draw_points(ax, panel: Points) -> None:
+    for name, (cost, value) in panel.points.items():
+        ax.errorbar(cost, value.mean, value.deviation or 0, fmt='o',
+                    markersize=5, capsize=2)
+        ax.annotate(name, (cost, value.mean), xytext=(0, 6),
+                    textcoords='offset points', ha='center', fontsize=8)
+    ax.set_xscale('log')
+    ax.margins(x=.25, y=.12)
+    ax.set_xlabel(panel.cost)
+    ax.set_ylabel(panel.reached)
+    ax.set_title(panel.title, fontsize=9)
+    ax.grid(alpha=.3, which='both')
+
+
+class Lines(NamedTuple):
+    """Lines over steps.
+
+    Attributes:
+        title: What is shown.
+        lines: Name to steps and values.
+    """
+    title: str
+    lines: Dict[str, Tuple[Sequence[float], Sequence[float]]]
+
+
+def line_chart(path: Union[str, Path], panels: Sequence[Lines]) -> None:
+    """Draws panels of lines side by side, at most three in a row, and writes
+    them to a file.
+
+    Args:
+        path: File to write; its ending tells the format.
+        panels: At least one.
+    """
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    with matplotlib.rc_context({'font.size': 9}):
+        figure = Figure((4.2 * columns, 3 * rows), layout='constrained')
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for ax, panel in zip(axes, panels):
+            for name, (steps, values) in panel.lines.items():
+                ax.plot(steps, values, label=name, marker='.', markersize=3,
+                        linewidth=1.2)
+            ax.set_title(panel.title)
+            ax.set_xlabel('step')
+            ax.grid(alpha=.3)
+            ax.legend(fontsize=7)
+        for ax in axes[len(panels):]:
+            ax.axis('off')
+        figure.savefig(path, dpi=150)
+
+
+def matrix_chart(path: Union[str, Path], values: np.ndarray,
+                 names: Sequence[str], title: str) -> None:
+    """Draws a confusion matrix with the names of its classes.
+
+    Args:
+        path: File to write; its ending tells the format.
+        values: ``(C, C)``, per cent of each row; NaN stays blank.
+        names: Of the C classes.
+        title: Line above.
+    """
+    side = 2.2 + .28 * len(names)
+    with matplotlib.rc_context({'font.size': 8}):
+        figure = Figure((side + 1, side), layout='constrained')
+        ax = figure.subplots()
+        image = ax.imshow(values, cmap='cividis', vmin=0, vmax=100)
+        ax.set_xticks(range(len(names)), names, rotation=90)
+        ax.set_yticks(range(len(names)), names)
+        for i, j in zip(*np.nonzero(np.nan_to_num(values) >= 1)):
+            ax.text(j, i, f'{values[i, j]:.0f}', ha='center', va='center',
+                    fontsize=6,
+                    color='black' if values[i, j] > 50 else 'white')
+        ax.set_xlabel('taken for')
+        ax.set_ylabel('is')
+        ax.set_title(title)
+        figure.colorbar(image, ax=ax, shrink=.6, label='per cent of the row')
+        figure.savefig(path, dpi=150)
 
 
 def bar_chart(path: Union[str, Path],

@@ -199,6 +199,84 @@ def test_wrong_arguments(tool, arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+PEERS = 'peers --seeds 0 --work-dir'.split()
+
+
+def test_peers_are_ranked_by_what_they_reach(tool, tmp_path, monkeypatch):
+    """Under one protocol, with their costs and the published points."""
+    reached = {'evl': 50., 'cast_demo': 70., 'tsm': 60.}
+    call = tool.call
+
+    def record(script, run, gpus, config, *arguments):
+        call(script, run, gpus, config, *arguments)
+        log = run.folder / 'test/20260101_000000/20260101_000000.json'
+        if log.exists():
+            figures = json.loads(log.read_text())
+            log.write_text(
+                json.dumps(dict.fromkeys(figures, reached[config.stem])))
+        return dict(cpu_seconds=61., memory=345.)
+
+    monkeypatch.setattr(tool, 'call', record)
+    tool.main([*PEERS, str(tmp_path), '--rows', 'peer_evl', 'peer_cast',
+               'peer_tsm'])
+    lines = (tmp_path / 'demo/peers.md').read_text().splitlines()
+    head = next(i for i, x in enumerate(lines) if x.startswith('| row'))
+    assert [x.split(' | ')[0] for x in lines[head + 2:head + 5]] == [
+        '| CAST', '| TSM (MMAction2)', '| EVL']
+    assert lines[head].endswith('| multiply-adds G | CPU s | memory MB |')
+    assert lines[head + 2].endswith('| 0.061 | 61 | 345 |')
+    assert '| 72.5 | 60.9 | 49.3 |' in lines[head + 2]
+    assert 'table 2' in '\n'.join(lines)
+    assert (tmp_path / 'demo/peers.png').stat().st_size > 10000
+
+
+def test_every_peer_has_a_config_for_each_profile(tool, tmp_path):
+    """They take the clips of their profile and answer with its classes."""
+    for profile, classes, size in (('demo', 16, (8, 40)), ('paper', 397,
+                                                           (16, 224))):
+        for name in tool.peers():
+            run = tool.Run(name, None, tmp_path, 0, ())
+            path = tool.write_config(run, profile)
+            cfg = Config.fromfile(path)
+            assert tool.clip_size(cfg, 'test') == size, path
+            model = tool.build_model(cfg)
+            assert model.cls_head.num_classes == classes, path
+            if profile == 'demo':
+                giga = tool.multiply_adds(model, cfg) / 1e9
+                assert .02 < giga < .13, path
+                assert cfg.train_dataloader.dataset.ann_file == 'train.csv'
+
+
+def test_the_multiply_adds_of_cast(tool, tmp_path):
+    run = tool.Run('peer_cast', None, tmp_path, 0, ())
+    cfg = Config.fromfile(tool.write_config(run, 'paper'))
+    model = tool.build_model(cfg)
+    row = tool.peers()['peer_cast']
+    assert tool.multiply_adds(model, cfg) / 1e9 == pytest.approx(
+        row['paper']['giga'], abs=.05)
+
+
+def test_peers_on_real_sets_are_trained_as_they_are(tool, tmp_path):
+    tool.main([*PEERS, str(tmp_path), '--profile', 'paper', '--gpus', '8',
+               '--rows', 'peer_swin'])
+    text = (tmp_path / 'paper/peers.md').read_text()
+    assert '| Video Swin (MMAction2) |' in text and '| 43.9 |' in text
+    assert trained(tool) == ['swin-tiny_in1k-pre_8xb8-uniform-16-30e_'
+                             'ek100-rgb']
+
+
+def test_what_a_training_took_on_a_gpu(tmp_path, monkeypatch):
+    folder = tmp_path / '20260101_000000/vis_data'
+    folder.mkdir(parents=True)
+    (folder / 'scalars.json').write_text(
+        '{"loss": 1.0, "memory": 900}\n{"loss": 1.0, "memory": 1200}\n'
+        '{"all/action_top1": 3.0}\n')
+    monkeypatch.syspath_prepend(str(ROOT / 'tools/evidence'))
+    module = importlib.import_module('run_table')
+    assert module.gpu_memory(tmp_path) == dict(memory=1200)
+    assert module.gpu_memory(tmp_path / 'nowhere') == {}
+
+
 def test_rows_of_the_demo_build_on_it(tool, tmp_path):
     tables = tool.load_tables()['tables']
     configs = {

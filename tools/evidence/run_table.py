@@ -2,6 +2,7 @@
 
     tools/evidence/run_table.py table1d --profile demo --jobs 2 --seeds 0 1 2
     tools/evidence/run_table.py table1d --profile paper --gpus 8
+    tools/evidence/run_table.py peers --profile demo --lrs 1e-3 4e-3
 
 Rows are trained and tested one after another, or --jobs at a time, with their
 output in output.log and their scores in predictions.pkl of their folders, for
@@ -17,6 +18,7 @@ list, judged by the actions of the rest. The test set has no say.
 import argparse
 import json
 import os
+import resource
 import runpy
 import subprocess
 import sys
@@ -33,14 +35,16 @@ from typing import (Dict, Iterator, List, NamedTuple, Optional, Sequence,
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from torch.utils.flop_counter import FlopCounterMode
 
 import cast_mmaction  # noqa: F401
 from cast_mmaction.atomic_write import atomic_write
+from cast_mmaction.engine.sizes import clip_size
 from cast_mmaction.evaluation.balance import newest_log
 from mmaction.registry import MODELS
 
-from table_report import (ABLATIONS, TASKS, Figures, load_tables,
-                          write_report)
+from table_report import (ABLATIONS, CONFIGS, TASKS, Figures, load_tables,
+                          peers, write_report)
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / 'configs/cast_demo.py'
@@ -124,8 +128,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     if args.profile not in table['profiles']:
         parser.error(f'{args.table} needs experts or a depth that the demo '
                      'has not: use --profile paper')
-    if args.experts != [None] and args.profile != 'demo':
-        parser.error('--experts is for --profile demo')
+    if args.experts != [None] and (args.profile != 'demo'
+                                   or args.table == 'peers'):
+        parser.error('--experts is for --profile demo, and not for peers')
     for folder in filter(None, args.experts):
         for role in ('spatial', 'temporal'):
             if not (folder / f'{role}.pth').is_file():
@@ -145,13 +150,16 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def write_config(run: Run, profile: str) -> Path:
     """The config of a run, on disk.
 
-    In the demo it is the row's own text on another base: a row changes what
+    A peer has one for either profile. In the demo that of an ablation is the row's own text on another base: a row changes what
     every CAST has, so that its change fits any.
 
     Raises:
         ValueError: if the row has another base than the others.
     """
     row = ABLATIONS / f'{run.config}.py'
+    peer = peers().get(run.config)
+    if peer:
+        return CONFIGS / f'{peer["demo" if profile == "demo" else "real"]}.py'
     if profile == 'paper':
         return row
     base = DEMO
@@ -184,8 +192,8 @@ def execute(run: Run, profile: str, gpus: int) -> Figures:
     print(f'== {run.folder}', flush=True)
     options = ['--cfg-options', *run.options] if run.options else []
     begin = time.monotonic()
-    call('train', run, gpus, config, '--work-dir', run.folder, '--seed',
-         run.seed, '--resume', *options)
+    used = call('train', run, gpus, config, '--work-dir', run.folder,
+                '--seed', run.seed, '--resume', *options)
     seconds = time.monotonic() - begin
     checkpoint = (run.folder / 'last_checkpoint').read_text().strip()
     call('test', run, gpus, config, checkpoint, '--work-dir',
@@ -196,6 +204,7 @@ def execute(run: Run, profile: str, gpus: int) -> Figures:
     figures.update(
         harmonic_mean=logged['all/harmonic_mean'],
         seconds=seconds,
+        **(used or {}),
         **measure(config, run.options, checkpoint))
     with atomic_write(result) as temporary:
         temporary.write_text(json.dumps(figures, indent=1))
@@ -218,7 +227,8 @@ def check_settings(run: Run, cfg: Config) -> None:
             'choose another --work-dir, or delete that folder')
 
 
-def call(script: str, run: Run, gpus: int, config: Path, *arguments) -> None:
+def call(script: str, run: Run, gpus: int, config: Path,
+         *arguments) -> Figures:
     """Runs tools/train.py or tools/test.py; stops if it fails.
 
     Args:
@@ -227,13 +237,18 @@ def call(script: str, run: Run, gpus: int, config: Path, *arguments) -> None:
         gpus: Processes; several are launched by dist_train.sh or dist_test.sh.
         config: The config.
         arguments: What else is on the command line.
+
+    Returns:
+        What it took, see :func:`run_script`; of GPUs their 'memory' alone.
     """
     command = [str(x) for x in (config, *arguments)]
     log = run.folder / 'output.log'
+    used: Figures = {}
     if gpus == 1:
         with ProcessPoolExecutor(1, FORKS) as process:
-            failure = process.submit(run_script, script, command,
-                                     log).exception()
+            future = process.submit(run_script, script, command, log)
+            failure = future.exception()
+            used = {} if failure else future.result()
     else:
         positionals = 1 if script == 'train' else 2  # the test's checkpoint
         command.insert(positionals, str(gpus))
@@ -245,10 +260,25 @@ def call(script: str, run: Run, gpus: int, config: Path, *arguments) -> None:
         last = '\n'.join(log.read_text().splitlines()[-20:])
         raise SystemExit(f'{last}\n{script}.py failed ({failure!r}), all of '
                          f'its output is in {log}; call this again to go on')
+    return {**used, **gpu_memory(run.folder)}
 
 
-def run_script(script: str, arguments: List[str], log: Path) -> None:
-    """Runs a script of this folder in this process, its output in a file."""
+def gpu_memory(folder: Path) -> Figures:
+    """Megabytes that a training has held on a GPU, from its log."""
+    logs = sorted(folder.glob('*/vis_data/scalars.json'))
+    lines = logs[-1].read_text().splitlines() if logs else []
+    found = [json.loads(line).get('memory', 0) for line in lines]
+    return dict(memory=max(found)) if any(found) else {}
+
+
+def run_script(script: str, arguments: List[str], log: Path) -> Figures:
+    """Runs a script of this folder in this process, its output in a file.
+
+    Returns:
+        'cpu_seconds' and, in megabytes, 'memory': the most that the process
+        had beyond what it began with.
+    """
+    before = resource.getrusage(resource.RUSAGE_SELF)
     with open(log, 'a') as out:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(out.fileno(), stream.fileno())
@@ -258,6 +288,11 @@ def run_script(script: str, arguments: List[str], log: Path) -> None:
     except Exception:
         traceback.print_exc()
         raise
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return dict(
+        cpu_seconds=after.ru_utime + after.ru_stime - before.ru_utime -
+        before.ru_stime,
+        memory=(after.ru_maxrss - before.ru_maxrss) / 1024)
 
 
 def build_model(cfg: Config) -> torch.nn.Module:
@@ -265,13 +300,17 @@ def build_model(cfg: Config) -> torch.nn.Module:
     init_default_scope('mmaction')
     model = dict(cfg.model)
     model.pop('data_preprocessor')
-    with torch.device('meta'):
-        return MODELS.build(model)
+    own = MODELS.get(model['backbone']['type']).__module__
+    # Some of the host's look at values while they are built.
+    where = 'meta' if own.startswith('cast_mmaction') else 'cpu'
+    with torch.device(where):
+        return MODELS.build(model).to('meta')
 
 
 def measure(config: Path, options: Sequence[str],
             checkpoint: str) -> Figures:
-    """Trained parameters, learning rate and optimizer steps of a training."""
+    """Trained parameters, multiply-adds (G a view), learning rate and
+    optimizer steps of a training."""
     cfg = Config.fromfile(config)
     for option in options:
         key, _, value = option.partition('=')
@@ -279,11 +318,25 @@ def measure(config: Path, options: Sequence[str],
             cfg.optim_wrapper.optimizer.lr = float(value)
     meta = torch.load(
         checkpoint, map_location='cpu', weights_only=True)['meta']
+    model = build_model(cfg)
     return dict(
-        trainable=sum(p.numel() for p in build_model(cfg).parameters()
-                      if p.requires_grad),
+        trainable=sum(
+            p.numel() for p in model.parameters() if p.requires_grad),
+        giga=multiply_adds(model, cfg) / 1e9,
         lr=cfg.optim_wrapper.optimizer.lr,
         steps=meta['iter'] // cfg.optim_wrapper.get('accumulative_counts', 1))
+
+
+def multiply_adds(model: torch.nn.Module, cfg: Config) -> float:
+    """Of the backbone on one view of the test, attention included."""
+    frames, side = clip_size(cfg, 'test')
+    shape = (1, 3, frames, side, side)
+    if cfg.model.type == 'Recognizer2D':
+        shape = (frames, 3, side, side)
+    model.requires_grad_(False).eval()
+    with torch.device('meta'), FlopCounterMode(display=False) as counter:
+        model.backbone(torch.empty(shape))
+    return counter.get_total_flops() / 2
 
 
 def hold_out(cfg: Config, folder: Path) -> Tuple[str, ...]:

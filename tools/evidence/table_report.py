@@ -5,20 +5,39 @@ from statistics import mean, stdev
 from typing import Dict, List, Sequence
 
 from cast_mmaction.evaluation import harmonic_mean
-from cast_mmaction.visualization.charts import Panel, Spread, bar_chart
+from cast_mmaction.visualization.charts import (Panel, Points, Spread,
+                                                bar_chart, point_chart)
 
-ABLATIONS = Path(__file__).resolve().parents[2] / 'configs/cast/ablations'
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+ABLATIONS = CONFIGS / 'cast/ablations'
+PEERS = CONFIGS / 'peers/peers.json'
 TASKS = ('verb', 'noun', 'action')
 COLUMNS = ('row', *TASKS, 'H.M.', 'trained M', 'lr', 'steps', 'seconds',
            *(f'paper {task}' for task in TASKS), 'paper H.M.',
            'paper trained M')
+# Of a table that ranks models; cost and figure of each.
+COSTS = dict(giga='multiply-adds G', cpu_seconds='CPU s', memory='memory MB')
 
 Figures = Dict[str, float]
 
 
 def load_tables() -> dict:
-    """The paper's tables, see tables.json beside the rows."""
-    return json.loads((ABLATIONS / 'tables.json').read_text())
+    """The paper's tables, see tables.json beside the rows, and the peers."""
+    data = json.loads((ABLATIONS / 'tables.json').read_text())
+    other = json.loads(PEERS.read_text())
+    for name, table in other['tables'].items():
+        data['tables'][name] = dict(
+            table, source=other['source'], figures=other['figures'])
+    return data
+
+
+def peers() -> Dict[str, dict]:
+    """The rows that have a config for each profile, by name."""
+    return {
+        row['config']: row
+        for table in json.loads(PEERS.read_text())['tables'].values()
+        for row in table['rows']
+    }
 
 
 def average(runs: Sequence[Figures]) -> Dict[str, Spread]:
@@ -38,10 +57,10 @@ def markdown(table: dict, rows: Dict[str, Dict[str, Spread]]) -> List[str]:
         table: The paper's table.
         rows: Config to averaged figures.
     """
-    lines = ['| ' + ' | '.join(COLUMNS) + ' |', '|---' * len(COLUMNS) + '|']
-    for row in table['rows']:
-        if row['config'] not in rows:
-            continue
+    costs = COSTS if table.get('costs') else {}
+    columns = (*COLUMNS, *costs.values())
+    lines = ['| ' + ' | '.join(columns) + ' |', '|---' * len(columns) + '|']
+    for row in _ranked(table, rows):
         here, paper = rows[row['config']], row.get('paper', {})
         cells = [
             row['row'],
@@ -51,10 +70,20 @@ def markdown(table: dict, rows: Dict[str, Dict[str, Spread]]) -> List[str]:
             *(str(paper.get(task, '-')) for task in TASKS),
             f'{harmonic_mean(paper["verb"], paper["noun"]):.1f}'
             if paper else '-',
-            str(paper.get('trainable', '-'))
+            str(paper.get('trainable', '-')),
+            *(f'{here[key].mean:.3g}' if key in here else '-'
+              for key in costs)
         ]
         lines.append('| ' + ' | '.join(cells) + ' |')
     return lines + ['']
+
+
+def _ranked(table: dict, rows: Dict[str, Dict[str, Spread]]) -> List[dict]:
+    """The rows with figures; models under one protocol, the best first."""
+    known = [row for row in table['rows'] if row['config'] in rows]
+    if table.get('costs'):
+        known.sort(key=lambda row: -rows[row['config']]['action'].mean)
+    return known
 
 
 def _cell(value: Spread) -> str:
@@ -88,7 +117,9 @@ def write_report(name: str, folder: Path, where: str,
         f'# {name}: {table["title"]}', '',
         f'Here: {where}; {" or ".join(map(str, counts))} run(s) a row, top-1 '
         'in per cent, mean ± standard deviation; seconds of the training '
-        f'with its start. Paper: {data["figures"]} ({data["source"]}).', ''
+        'with its start. Paper: '
+        f'{table.get("figures", data["figures"])} '
+        f'({table.get("source", data["source"])}).', ''
     ]
     if len(pairs) > 1:
         for pair, rows in pairs.items():
@@ -102,7 +133,10 @@ def write_report(name: str, folder: Path, where: str,
         lines += [table['note'], '']
     text = '\n'.join(lines)
     (folder / f'{name}.md').write_text(text, encoding='utf-8')
-    rows = [row for row in table['rows'] if row['config'] in overall]
+    rows = _ranked(table, overall)
+    if table.get('costs'):
+        _cost_chart(folder / f'{name}.png', table, overall, where)
+        return text
     bar_chart(
         folder / f'{name}.png', [
             Panel(
@@ -112,3 +146,23 @@ def write_report(name: str, folder: Path, where: str,
                 }) for task in TASKS
         ], f'{table["title"]} (here: {where})')
     return text
+
+
+def _cost_chart(path: Path, table: dict, rows: Dict[str, Dict[str, Spread]],
+                where: str) -> None:
+    """Accuracy of actions against multiply-adds: here, and as published."""
+    here = {
+        row['row']: (rows[row['config']]['giga'].mean,
+                     rows[row['config']]['action'])
+        for row in _ranked(table, rows)
+    }
+    paper = {
+        name: (point['giga'], Spread(point['action']))
+        for name, point in table['published'].items()
+    }
+    labels = ('multiply-adds of a view, G', 'action, top-1 in per cent')
+    point_chart(
+        path, [
+            Points(f'Here: {where}', *labels, here),
+            Points(f'Published: {table["source"]}', *labels, paper)
+        ], table['title'])

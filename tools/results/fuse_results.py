@@ -1,23 +1,32 @@
-"""Fuse dumped verb and noun results of several models and score them.
+"""Fuse dumped results of several models and score them.
 
     tools/results/fuse_results.py cast.pkl slowfast.pkl --verb-weights 1 2 \\
         --annotations EPIC_100_validation.csv --out fused.pkl
+    tools/results/fuse_results.py a.pkl b.pkl --weights 1 2 --out fused.pkl
 
 The weighted mean of the probabilities is taken per task. One dump alone is
 scored as it is. Tail classes and unseen participants are read from the
 official files beside the annotations, as far as they are there. --f1 also
-writes the F1 of every class and super-class.
+writes the F1 of every class and super-class. Dumps of one label (Kinetics,
+SSv2) hold their labels: no annotations, --weights.
 """
 import argparse
 import csv
 import os.path as osp
 import sys
+from typing import Dict, List
 
 from cast_mmaction.datasets.epic_annotations import (read_classes,
                                                      read_column,
                                                      read_narrations)
 from cast_mmaction.atomic_write import atomic_write
+from cast_mmaction.class_names import KEYS
+from cast_mmaction.evaluation.dumps import read_names, read_samples
 from cast_mmaction.evaluation.f1_report import F1Row, f1_report
+from cast_mmaction.evaluation.one_label import (fuse_one_label, is_one_label,
+                                                load_one_label,
+                                                score_one_label,
+                                                write_one_label)
 from cast_mmaction.evaluation.predictions import (check_complete, fuse,
                                                   load_dump, score,
                                                   write_dump)
@@ -29,16 +38,16 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         'dumps', nargs='+', help='results of tools/test.py --dump')
-    for task in ('verb', 'noun'):
+    for name in ('--verb-weights', '--noun-weights', '--weights'):
         parser.add_argument(
-            f'--{task}-weights',
+            name,
             type=float,
             nargs='+',
-            help='one per dump; equal if left out')
+            help='one per dump; equal if left out'
+            + (' (of one label)' if name == '--weights' else ''))
     parser.add_argument(
         '--annotations',
-        required=True,
-        help='official CSV, or list, of the split')
+        help='official CSV, or list, of the split; not for one label')
     parser.add_argument(
         '--out', help='write the fused results, as --dump does')
     parser.add_argument(
@@ -81,9 +90,42 @@ def write_f1(path: str, fused, labels: dict, folder: str) -> None:
             print(f'F1 {row.task} {row.name:16s} {row.f1:6.2f}')
 
 
+def names_in(dumps: List[str]) -> Dict[str, List[str]]:
+    """Names of the classes, as metainfo, from the first dump that has some."""
+    for path in dumps:
+        names = read_names(path)
+        if names:
+            return {KEYS[task]: x for task, x in names.items()}
+    return {}
+
+
+def fuse_labels(args: argparse.Namespace) -> Dict[str, float]:
+    """Fuses dumps of one label; gives back the figures."""
+    if args.annotations or args.f1 or args.verb_weights or args.noun_weights:
+        raise ValueError(f'{args.dumps[0]} is of one label: it takes '
+                         '--weights and --out alone')
+    fused = fuse_one_label([load_one_label(path) for path in args.dumps],
+                           args.weights)
+    if args.out:
+        write_one_label(args.out, fused, names_in(args.dumps))
+    return score_one_label(fused)
+
+
+def show(figures: Dict[str, float]) -> None:
+    for name, value in figures.items():
+        print(f'{name:20s} {value:6.2f}')
+
+
 def main() -> None:
     args = parse_args()
     try:
+        if is_one_label(read_samples(args.dumps[0])):
+            show(fuse_labels(args))
+            return
+        if not args.annotations or args.weights:
+            raise ValueError(f'{args.dumps[0]} is of verbs and nouns: it '
+                             'takes --annotations, and --verb-weights and '
+                             '--noun-weights')
         parts = [load_dump(path) for path in args.dumps]
         sizes = dict(
             verb=parts[0].verb.shape[1], noun=parts[0].noun.shape[1])
@@ -98,7 +140,7 @@ def main() -> None:
                 verb=args.verb_weights or equal,
                 noun=args.noun_weights or equal))
         if args.out:
-            write_dump(args.out, fused)
+            write_dump(args.out, fused, names_in(args.dumps))
         if rows[0].verb is None:
             print('the split has no labels: nothing to score')
             return
@@ -109,8 +151,7 @@ def main() -> None:
             write_f1(args.f1, fused, labels, folder)
     except (ValueError, OSError) as error:
         sys.exit(f'error: {error}')
-    for name, value in figures.items():
-        print(f'{name:20s} {value:6.2f}')
+    show(figures)
 
 
 if __name__ == '__main__':

@@ -216,5 +216,9 @@ def test_what_is_not_finite_in_one_process_stops_both(tmp_path, sample,
                           text=True,
                           timeout=120)
     assert done.returncode != 0
-    assert done.stderr.count(f'FloatingPointError: {words}') == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f'error: {words}') and '(process ' in last
+    assert 'Traceback' not in done.stderr
+    log, = (tmp_path / 'run').glob('*/*.log')
+    assert log.read_text().count(f'FloatingPointError: {words}') == 2
     assert not (tmp_path / 'run/epoch_1.pth').exists()

@@ -4,6 +4,7 @@ from typing import Dict, Iterator, List, Tuple
 
 from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
 from torch import nn
 
 from ..checkpoints.trained_only import is_frozen
@@ -82,13 +83,15 @@ def _short(count: int) -> str:
 def _rate(runner) -> str:
     """The peak of the learning rate, and what it follows from."""
     wrapper = runner.optim_wrapper
+    if not isinstance(wrapper, OptimWrapper):
+        return ''  # several optimizers have no rate in common
     peaks = [group.get('initial_lr', group['lr'])
              for group in wrapper.optimizer.param_groups]
     text = f'{max(peaks):.4g}'
     stated = runner.cfg.get('optim_wrapper', {}).get('optimizer',
                                                      {}).get('lr')
     scaling = runner.cfg.get('auto_scale_lr') or {}
-    if scaling.get('enable') and stated:
+    if scaling.get('enable') and stated and _batch(runner):
         times = 1
         if scaling.get('count_accumulation'):
             times = wrapper._accumulative_counts
@@ -108,10 +111,12 @@ def _samples(runner) -> int:
 
 
 def _batch(runner) -> str:
+    if runner.train_dataloader.batch_size is None:
+        return ''  # its batch sampler decides
     parts = [f'{runner.train_dataloader.batch_size} clips']
     if runner.world_size > 1:
         parts.append(f'{runner.world_size} processes')
-    times = runner.optim_wrapper._accumulative_counts
+    times = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
     if times > 1:
         parts.append(f'{times} batches accumulated')
     text = ' x '.join(parts)
@@ -132,6 +137,8 @@ def _classes(model: nn.Module) -> str:
 
 def _clips(runner) -> str:
     loop, loader = runner.train_loop, runner.train_dataloader
+    if not hasattr(loader.dataset, '__len__'):
+        return ''
     text = f'{len(loader.dataset):,} in training'
     if hasattr(loop, 'max_epochs') and loop.max_epochs:
         text += f', {loop.max_epochs} x {len(loader):,} steps'

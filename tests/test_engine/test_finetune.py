@@ -44,7 +44,7 @@ def finetune(tmp_path, source):
             iter=0,
             _resume=False,
             _has_loaded=False,
-            logger=SimpleNamespace(info=said.append))
+            logger=SimpleNamespace(info=lambda x, extra: said.append(x)))
         vars(runner).update(state)
         FinetuneHook(path).before_train(runner)
         return ''.join(said)

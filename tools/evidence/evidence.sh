@@ -8,7 +8,7 @@
 # already is kept, a stopped run goes on.
 #
 # With peers: trains, tests and ranks CAST, the peers and two models of
-# MMAction2, on the generated set (a few minutes a row) or, with --profile
+# MMAction2, on the generated set (a minute or two a row) or, with --profile
 # paper, on EPIC-KITCHENS-100; more options as of run_table.py.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -40,7 +40,7 @@ if [[ "${1:-}" == peers ]]; then
     for role in spatial temporal; do
         python tools/demo/pretrain.py "$role" "work_dirs/demo/experts/$role.pth"
     done
-    exec python tools/evidence/run_table.py peers --lrs 1e-3 4e-3 \
+    exec python tools/evidence/run_table.py peers --lrs 4e-3 \
         --cfg-options train_dataloader.batch_size=32 \
         train_dataloader.dataset.indices=4000 "$@"
 fi

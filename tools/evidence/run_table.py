@@ -2,7 +2,7 @@
 
     tools/evidence/run_table.py table1d --profile demo --jobs 2 --seeds 0 1 2
     tools/evidence/run_table.py table1d --profile paper --gpus 8
-    tools/evidence/run_table.py peers --profile demo --lrs 1e-3 4e-3
+    tools/evidence/run_table.py peers --profile demo
 
 Rows are trained and tested one after another, or --jobs at a time, with their
 output in output.log and their scores in predictions.pkl of their folders, for

@@ -1,10 +1,12 @@
 """Charts of results."""
+from itertools import cycle
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 # A value and how far it spreads; None where there is none.
 Value = Optional[Union[float, 'Spread']]
@@ -69,13 +71,16 @@ def point_chart(path: Union[str, Path],
 
 
 def _draw_points(ax, panel: Points) -> None:
-    for name, (cost, value) in panel.points.items():
-        ax.errorbar(cost, value.mean, value.deviation or 0, fmt='o',
-                    markersize=5, capsize=2)
-        ax.annotate(name, (cost, value.mean), xytext=(0, 6),
-                    textcoords='offset points', ha='center', fontsize=8)
+    for (name, (cost, value)), marker in zip(panel.points.items(),
+                                             cycle('oPsDv^X*p')):
+        ax.errorbar(cost, value.mean, value.deviation or 0, fmt=marker,
+                    markersize=6, capsize=2, label=name)
     ax.set_xscale('log')
-    ax.margins(x=.25, y=.12)
+    for axis in (ax.xaxis.set_major_formatter, ax.xaxis.set_minor_formatter):
+        axis(FuncFormatter(lambda x, _: f'{x:g}'))
+    ax.tick_params(axis='x', which='both', labelrotation=45, labelsize=7)
+    ax.margins(x=.1, y=.12)
+    ax.legend(fontsize=8)
     ax.set_xlabel(panel.cost)
     ax.set_ylabel(panel.reached)
     ax.set_title(panel.title, fontsize=9)

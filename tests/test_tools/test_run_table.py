@@ -226,7 +226,7 @@ def test_peers_are_ranked_by_what_they_reach(tool, tmp_path, monkeypatch):
     assert lines[head].endswith('| multiply-adds G | CPU s | memory MB |')
     assert lines[head + 2].endswith('| 0.061 | 61 | 345 |')
     assert '| 72.5 | 60.9 | 49.3 |' in lines[head + 2]
-    assert 'table 2' in '\n'.join(lines)
+    assert 'tables 2 and 9' in '\n'.join(lines)
     assert (tmp_path / 'demo/peers.png').stat().st_size > 10000
 
 

@@ -123,7 +123,8 @@ def _call(name: str, argv: List[str]) -> None:
         import torch
         torch.cuda.device_count = lambda: 16
         exec(argv[1], dict(__name__='__main__'))
-    elif argv[0].endswith('tools/launch.py'):
+    elif argv[0].endswith('tools/launch.py') and \
+            '--nproc-per-node' in argv:
         at = argv.index('--nproc-per-node') + 2
         script, *rest = argv[at:]
         at = rest.index('--launcher')

@@ -90,7 +90,7 @@ def test_restarts(machine):
     run = machine(TRAIN, 'a.py', 1, RESTARTS='3', NNODES='2',
                   MASTER_ADDR='10.0.0.1')
     assert run.stdout.startswith(
-        '-m|torch.distributed.run|--nnodes|2|--rdzv-backend|c10d|--rdzv-id|'
+        f'{ROOT}/tools/launch.py|--nnodes|2|--rdzv-backend|c10d|--rdzv-id|'
         'cast|--rdzv-endpoint|10.0.0.1:29500|--max-restarts|3|--nproc')
     run = machine(TRAIN, 'a.py', 1, NNODES='1:4', JOB_ID='7')
     assert '--nnodes|1:4|' in run.stdout and '|--max-restarts|0|' in run.stdout

@@ -96,7 +96,7 @@ def test_restarts(machine):
     assert '--nnodes|1:4|' in run.stdout and '|--max-restarts|0|' in run.stdout
     assert '--rdzv-id|7|' in run.stdout
     run = machine(TRAIN, 'a.py', 1, RESTARTS='1')
-    assert 'run|--standalone|--max-restarts|1|--nproc' in run.stdout
+    assert 'launch.py|--standalone|--max-restarts|1|--nproc' in run.stdout
     for wrong in (dict(NNODES='1:'), dict(RESTARTS='often')):
         run = machine(TRAIN, 'a.py', 1, **wrong)
         assert run.returncode == 2 and repr(*wrong.values()) in run.stderr

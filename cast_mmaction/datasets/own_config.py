@@ -236,6 +236,7 @@ train_cfg = dict(
     val_interval=max(max_epochs // 10, 1))
 val_cfg = dict(type='PrecisionValLoop')
 test_cfg = dict(type='PrecisionTestLoop')
+work_dir = 'work_dirs/$name'
 ''')
 
 
@@ -273,6 +274,7 @@ def config_text(path: Path, videos: Path, classes: Mapping[str,
         num_videos=num_videos,
         path=path,
         out=out,
+        name=out.resolve().name,
         runtime=runtime,
         classes='\n'.join(stated))
     task = ONE_LABEL if len(classes) == 1 else TWO_LABELS

@@ -71,6 +71,7 @@ def test_folder(run, videos, tmp_path):
     assert sorted(line.rpartition(' ')[2] for line in val) == ['0', '1']
 
     cfg = Config.fromfile(out / 'config.py')
+    assert cfg.work_dir == f'work_dirs/{out.name}'  # not of all own data sets
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     assert dataset.metainfo['classes'] == ['cut bread', 'wave']
     assert dataset[0]['inputs'].shape == (1, 3, 16, 112, 112)

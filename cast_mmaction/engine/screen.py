@@ -29,7 +29,7 @@ INTERNAL = ('"FileClient" will be deprecated',
 
 class ScreenFilter(logging.Filter):
     """Lets warnings pass, what is marked with ``SHOW`` and, once it is
-    opened, messages of one line.
+    opened, figures and messages of one line.
 
     Attributes:
         open: Whether the preparations are over.
@@ -48,7 +48,9 @@ class ScreenFilter(logging.Filter):
             return True
         if getattr(record, 'screen', False):
             return True
-        return self.open and '\n' not in message.strip()
+        # Figures of a test may be matrices.
+        return self.open and ('\n' not in message.strip()
+                              or message.startswith(PROGRESS))
 
 
 class ScreenFormatter(logging.Formatter):

@@ -164,3 +164,4 @@ def test_the_filter_shows_no_word_of_the_hosts_own_code():
     assert passes(logging.WARNING, 'of two\nlines')
     assert not passes(logging.WARNING, '"FileClient" will be deprecated')
     assert not passes(logging.INFO, 'of two\nlines')
+    assert passes(logging.INFO, 'Epoch(test) [6/6]  matrix: [[1, 2],\n[3, 4]]')

@@ -142,6 +142,8 @@ def site(folder, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('GRADIO_TEMP_DIR', str(uploads))
         patch.setenv('GRADIO_ANALYTICS_ENABLED', 'False')
+        # It closes all log files of a process, also of others' trainings.
+        patch.setattr('uvicorn.Config.configure_logging', lambda config: None)
         page = Page(
             Models(models()),
             Settings(1., Limits(megabytes=10), [str(folder / '1_s.mp4')]))

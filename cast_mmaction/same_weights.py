@@ -8,7 +8,7 @@ import zlib
 from typing import List
 
 import torch
-from mmengine.dist import get_comm_device, is_distributed
+from mmengine.dist import broadcast, get_comm_device, is_distributed
 from torch import Tensor
 from torch import distributed as dist
 from torch import nn
@@ -49,7 +49,7 @@ def send_what_differs(model: nn.Module) -> List[str]:
     names = list(tensors)
     sent = [names[i] for i in _differing(numbers)]
     for name in sent:
-        _broadcast(tensors[name])
+        broadcast(tensors[name].detach())
     return sent
 
 
@@ -75,10 +75,3 @@ def _differing(numbers: Tensor) -> List[int]:
     dist.all_reduce(least, dist.ReduceOp.MIN)
     dist.all_reduce(most, dist.ReduceOp.MAX)
     return (least != most).nonzero().flatten().tolist()
-
-
-def _broadcast(tensor: Tensor) -> None:
-    """Write the first process's values into a tensor of each."""
-    sent = tensor.detach().to(get_comm_device()).contiguous()
-    dist.broadcast(sent, 0)
-    tensor.detach().copy_(sent)

@@ -28,6 +28,7 @@ from cast_mmaction.datasets.video import READERS
 from cast_mmaction.list_files import (named_cells, quoted, read_lines,
                                       read_rows)
 from cast_mmaction.preparation.whole import facts_of, fault_of, read_journal
+from cast_mmaction.workers import usable_cores
 
 
 class Entry(NamedTuple):
@@ -59,7 +60,7 @@ def parse_args(argv: Optional[List[str]]) -> argparse.Namespace:
     parser.add_argument(
         '--workers',
         type=int,
-        default=len(os.sched_getaffinity(0)),
+        default=usable_cores(),
         help='processes (default: the CPU cores)')
     parser.add_argument(
         '--seconds',

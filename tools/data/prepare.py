@@ -25,7 +25,6 @@ report by class and every fault by name lie beside the list. After a stop the
 same command goes on. EPIC-SOUNDS needs no preparation. docs/data.md has more.
 """
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import List, Optional
@@ -47,6 +46,7 @@ from cast_mmaction.preparation.epic import clips_of, prepare_epic
 from cast_mmaction.preparation.official import Making, prepare
 from cast_mmaction.preparation.shards import (Sample, read_samples,
                                               write_shards)
+from cast_mmaction.workers import usable_cores
 
 
 def parse_args(argv: Optional[List[str]]) -> argparse.Namespace:
@@ -130,7 +130,7 @@ def add_making(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         '--workers',
         type=int,
-        default=len(os.sched_getaffinity(0)),
+        default=usable_cores(),
         help='processes (default: the CPU cores)')
     command.add_argument(
         '--seconds',
@@ -235,8 +235,7 @@ def add_shards(commands: argparse._SubParsersAction) -> None:
         '--keep-order',
         action='store_true',
         help='that of the list, as for validation (default: random)')
-    command.add_argument(
-        '--workers', type=int, default=len(os.sched_getaffinity(0)))
+    command.add_argument('--workers', type=int, default=usable_cores())
 
 
 def shards(args: argparse.Namespace) -> None:

@@ -43,6 +43,20 @@ def best_half() -> str:
     return 'bfloat16' if native else 'float16'
 
 
+def products_in_tf32(wanted: bool = True) -> bool:
+    """Have the products of float32 tensors computed in TF32, or not.
+
+    Returns:
+        Whether there is a choice: from compute capability 8.0 on.
+    """
+    if not torch.cuda.is_available() or \
+            torch.cuda.get_device_capability() < (8, 0):
+        return False
+    torch.set_float32_matmul_precision('high' if wanted else 'highest')
+    torch.backends.cudnn.allow_tf32 = wanted
+    return True
+
+
 def run_in(model: nn.Module, precision: str) -> None:
     """Have a model compute in a precision from now on where a GPU holds it.
 

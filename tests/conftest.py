@@ -5,6 +5,8 @@ from mmengine.registry import init_default_scope
 
 import cast_mmaction  # noqa: F401  (before any test imports the host)
 
+from . import preforked
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -15,6 +17,14 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip('the folder ../shared is not beside this checkout')
     return path
+
+
+@pytest.fixture(scope='session')
+def commands(tmp_path_factory):
+    """A folder of Python commands that need no time for imports."""
+    folder = tmp_path_factory.mktemp('bin')
+    with preforked.serving(folder):
+        yield folder
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,4 @@
 """In which precision a run computes, and that its checkpoints say so."""
-import torch
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 
@@ -24,12 +23,7 @@ class PrecisionHook(Hook):
 
     def before_run(self, runner) -> None:
         """Choose the products of float32 tensors."""
-        if not torch.cuda.is_available() or \
-                torch.cuda.get_device_capability() < (8, 0):
-            return
-        torch.set_float32_matmul_precision('high' if self.tf32 else 'highest')
-        torch.backends.cudnn.allow_tf32 = self.tf32
-        if self.tf32:
+        if precision.products_in_tf32(self.tf32) and self.tf32:
             runner.logger.info(
                 'float32 products run in TF32 on this GPU; '
                 'default_hooks.precision.tf32=False keeps them in full '

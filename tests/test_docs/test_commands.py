@@ -4,8 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import av
@@ -14,7 +12,7 @@ import pytest
 
 from tests.toy import ROOT
 
-from . import pages, preforked
+from . import pages
 
 PAGES = pages.pages()
 COPIED = ('configs', 'docs', 'tools', 'setup.cfg', 'README.md',
@@ -92,28 +90,6 @@ class Shell:
             timeout=600)
         assert done.returncode == 0, f'{text}\n{done.stdout[-6000:]}'
         return done.stdout
-
-
-@pytest.fixture(scope='module')
-def commands(tmp_path_factory):
-    """The folder of the commands; their server runs as long as they do."""
-    folder = tmp_path_factory.mktemp('bin')
-    environment = dict(
-        os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
-    # The path of a socket is short, those of pytest are not.
-    with tempfile.TemporaryDirectory() as place:
-        address = f'{place}/socket'
-        preforked.shim(folder, address)
-        server = subprocess.Popen(
-            [sys.executable, '-m', 'tests.test_docs.preforked', address],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env=environment)
-        with server:
-            assert server.stdout.readline() == 'ready\n'
-            yield folder
 
 
 def write_videos(folder: Path) -> None:

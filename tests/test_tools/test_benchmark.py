@@ -103,6 +103,34 @@ def test_clips_grow_until_memory_is_full(tmp_path, monkeypatch):
     assert memory / 2 < float(rows[-1]['training peak GB']) <= memory
 
 
+@pytest.fixture
+def little_memory(monkeypatch):
+    """Too little for the eager twin, and for 8 frames."""
+    scores = benchmark_model.Contender.scores
+
+    def try_to(self):
+        if self.kernel is not None or self.clip.shape[2] == 8:
+            raise torch.OutOfMemoryError('as CUDA says it')
+        return scores(self)
+
+    monkeypatch.setattr(benchmark_model.Contender, 'scores', try_to)
+
+
+def test_what_does_not_fit_is_left_out(tmp_path, little_memory, monkeypatch):
+    tables = run(tmp_path, 'model', '--arch', 'tiny', '--frames', '4',
+                 '--size', '32', '--rounds', '1')
+    for rows in tables.values():
+        assert rows[0]['seconds'] == 'out of memory'
+        assert rows[1]['seconds']['low'] > 0 and 'time / twin' not in rows[1]
+
+    monkeypatch.setattr(benchmark_model, 'GROWTH', [dict(frames=8)])
+    rows = run(tmp_path, *GROWTH, '--max-batch', '2')['table.growth.json']
+    assert [isinstance(row['forward s'], dict) for row in rows] == [
+        True, False, True]
+    with pytest.raises(SystemExit, match='8 x 32 x 32.* lower --batch'):
+        run(tmp_path, *GROWTH, '--frames', '8')
+
+
 def test_half_without_autocast_is_refused():
     with pytest.raises(SystemExit, match='needs --dtype'):
         benchmark.main(

@@ -28,6 +28,7 @@ from benchmarking import CLOCKS
 from mmengine.registry import init_default_scope
 
 import cast_mmaction  # noqa: F401  (registers)
+from cast_mmaction.precision import products_in_tf32
 
 COMMANDS = dict(
     model=benchmark_model,
@@ -68,6 +69,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parser.parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)
+    if args.device != 'cpu':
+        products_in_tf32()  # as trainings have them
     init_default_scope('mmaction')
     COMMANDS[args.command].run(args)
 

@@ -1,12 +1,13 @@
 """How fast and how lean the model is: ``tools/benchmarks/benchmark.py model``."""
 import argparse
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
-from benchmarking import (CLOCKS, Figure, Step, Times, alternate, count_flops,
-                          environment, json_path, matmul_step, memory_size,
-                          model_bytes, peak_memory, rate, ratio, report)
+from benchmarking import (CLOCKS, FULL, Figure, Step, Times, alternate,
+                          count_flops, environment, fits, json_path,
+                          matmul_step, memory_size, model_bytes, peak_memory,
+                          rate, ratio, report)
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
@@ -117,7 +118,8 @@ class Contender:
             bins = backbone.audio.num_mel_bins
             self.sound['audio'] = torch.randn(
                 args.batch, 1, sound, bins).to(self.device)
-        self.labels = torch.arange(args.batch, device=self.device)
+        self.labels = torch.arange(
+            args.batch, device=self.device) % NUM_CLASSES
         self.optimizer = torch.optim.AdamW(
             [p for p in self.model.parameters() if p.requires_grad], lr=1e-5)
 
@@ -142,9 +144,11 @@ class Contender:
     def training(self) -> None:
         """One step of the optimizer."""
         self.model.train()
-        F.cross_entropy(self.scores().float(), self.labels).backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        try:
+            F.cross_entropy(self.scores().float(), self.labels).backward()
+            self.optimizer.step()
+        finally:  # also where memory has run out
+            self.optimizer.zero_grad()
 
     def resident(self) -> int:
         """Bytes of weights and of the optimizer's state."""
@@ -191,9 +195,10 @@ def speed(args: argparse.Namespace) -> None:
     models = contenders(args)
     device = torch.device(args.device)
     baseline, *_ = models
-    scores = {name: model.forward() for name, model in models.items()}
     for kind in ['forward'] + ['training'] * (not args.no_train):
         steps = {n: getattr(model, kind) for n, model in models.items()}
+        steps = {n: step for n, step in steps.items() if fits(step)}
+        compared = baseline in steps
         roofs = {
             dtype: matmul_step(dtype, device)
             for dtype in {m.dtype for m in models.values()}
@@ -202,17 +207,21 @@ def speed(args: argparse.Namespace) -> None:
             dict(steps, **{f'{MATMUL} {_name(d)}': s
                            for d, s in roofs.items()}), args.rounds, device,
             clock=CLOCKS[args.clock])
-        peaks = {n: m.peak(steps[n]) for n, m in models.items()}
-        flops = {n: _flops(models[n], steps[n]) for n in models}
+        peaks = {n: models[n].peak(step) for n, step in steps.items()}
         rows = []
         for name, model in models.items():
-            row = _row(times, name, model, roofs, flops[name], args.batch)
-            row['time / twin'] = ratio(times, name, baseline)
+            if name not in steps:
+                rows.append(dict(model=name, seconds=FULL))
+                continue
+            flops = _flops(model, steps[name])
+            row = _row(times, name, model, roofs, flops, args.batch)
             row['peak GB'] = f'{peaks[name] / 1e9:.2f}'
-            row['peak / twin'] = f'{peaks[name] / peaks[baseline]:.2f}'
-            if kind == 'forward':
-                row['difference'] = _difference(scores[name],
-                                                scores[baseline])
+            if compared:
+                row['time / twin'] = ratio(times, name, baseline)
+                row['peak / twin'] = f'{peaks[name] / peaks[baseline]:.2f}'
+            if compared and kind == 'forward':
+                row['difference'] = _difference(model.forward(),
+                                                models[baseline].forward())
             rows.append(row)
         rows += _roof_rows(times, roofs)
         report(f'{kind}: {_describe(args)}', rows,
@@ -249,13 +258,18 @@ def _roof_rows(times: Times,
 
 def _flops(model: Contender, step: Step) -> int:
     # A counter sees no operations inside a compiled program, and checkpoints
-    # compute twice: useful FLOPs are those of the plain model.
+    # compute twice: useful FLOPs are those of the plain model. What it takes
+    # without checkpoints may be too much for all clips; they cost the same.
     backbone = model.model[0]
     options = backbone.compile_options, backbone.with_cp
+    batch = model.clip, model.sound, model.labels
     backbone.compile_options, backbone.with_cp = None, False
+    model.clip, model.labels = model.clip[:1], model.labels[:1]
+    model.sound = {name: x[:1] for name, x in model.sound.items()}
     flops = count_flops(step)
     backbone.compile_options, backbone.with_cp = options
-    return flops
+    model.clip, model.sound, model.labels = batch
+    return flops * len(model.clip)
 
 
 def _difference(actual: Tensor, expected: Tensor) -> str:
@@ -331,10 +345,14 @@ def growth(args: argparse.Namespace) -> None:
     costs: List[Dict[str, float]] = []
     rows = []
 
-    def measure(**change) -> Dict[str, float]:
+    def measure(**change) -> Optional[Dict[str, float]]:
         changed = argparse.Namespace(**{**vars(args), **change})
         name = _describe(changed)
-        cost, row = _cost(changed)
+        try:
+            cost, row = _cost(changed)
+        except torch.OutOfMemoryError:
+            rows.append({'model': name, 'forward s': FULL})
+            return None
         costs.append(cost)
         for quantity in ('FLOP', 's', 'GB'):
             row[f'x {quantity}'] = ', '.join(
@@ -347,12 +365,14 @@ def growth(args: argparse.Namespace) -> None:
         return cost
 
     cost = measure()
+    if cost is None:
+        raise SystemExit(f'{rows[0]["model"]}: {FULL}; lower --batch')
     for change in GROWTH:
         if args.arch == 'base' or 'arch' not in change:
             measure(**change)
     # Twice the clips take at most twice the memory.
     batch = 2 * args.batch
-    while (batch <= (args.max_batch or batch)
+    while (cost and batch <= (args.max_batch or batch)
            and 2 * _peak(cost) <= USABLE_MEMORY * memory_size(device) / 1e9):
         cost = measure(batch=batch)
         batch *= 2
@@ -375,11 +395,12 @@ def _cost(args: argparse.Namespace) -> Tuple[Dict[str, float],
     if not args.no_train:
         steps['training'] = model.training
     flops = {kind: count_flops(step) for kind, step in steps.items()}
-    times = alternate(  # counting was the warm-up: these take minutes
+    times = alternate(
         {**steps, MATMUL: roof},
         args.rounds,
         device,
-        warmup=0,
+        # On a CPU counting was the warm-up: these take minutes.
+        warmup=int(device.type == 'cuda'),
         clock=CLOCKS[args.clock])
     cost, row = {}, {}
     for kind, step in steps.items():

@@ -19,11 +19,14 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from cast_mmaction.atomic_write import atomic_write
+
 os.environ.setdefault('KINETO_LOG_LEVEL', '6')  # silent
 
 Step = Callable[[], Any]
 CLOCKS = dict(wall=time.perf_counter, cpu=time.process_time)
 Times = Dict[str, List[float]]
+FULL = 'out of memory'  # stands where a figure would be
 
 
 class Figure(NamedTuple):
@@ -88,6 +91,15 @@ def ratio(times: Times, name: str, baseline: str) -> Figure:
 def rate(times: Times, name: str, amount: float) -> Figure:
     """``amount`` (clips, FLOPs, ...) per second."""
     return Figure.of([amount / seconds for seconds in times[name]])
+
+
+def fits(step: Step) -> bool:
+    """Whether the device has the memory for a step; runs it."""
+    try:
+        step()
+    except torch.OutOfMemoryError:
+        return False
+    return True
 
 
 def matmul_step(dtype: torch.dtype, device: torch.device) -> Step:
@@ -170,6 +182,7 @@ def environment(device: torch.device, clock: str = 'wall') -> Dict[str, Any]:
         facts['load'] = round(os.getloadavg()[0], 1)
     if device.type == 'cuda':
         facts['gpu'] = torch.cuda.get_device_name(device)
+        facts['float32 products'] = torch.get_float32_matmul_precision()
     return facts
 
 
@@ -206,7 +219,8 @@ def report(title: str,
             for key, value in row.items()
         } for row in rows]
         text = json.dumps(dict(title=title, facts=facts, rows=plain), indent=1)
-        Path(path).write_text(text + '\n')
+        with atomic_write(path) as file:
+            file.write_text(text + '\n')
 
 
 def json_path(prefix: Optional[str], name: str) -> Optional[str]:

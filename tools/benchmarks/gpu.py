@@ -1,6 +1,8 @@
 """Everything that only a GPU can tell; see ``gpu.sh``."""
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,10 @@ from cast_mmaction.atomic_write import atomic_write
 
 HERE = Path(__file__).resolve().parent
 BENCHMARK = str(HERE / 'benchmark.py')
+# gpu.sh has chosen it.
+PYTHON = os.environ.get('PYTHON', sys.executable)
+# A dry run need not compile for a CPU that nobody asks about.
+NO_COMPILER = 'TORCHDYNAMO_DISABLE'
 
 
 class Part(NamedTuple):
@@ -22,7 +28,8 @@ class Part(NamedTuple):
     Attributes:
         title: What it shows.
         command: Its arguments, after the interpreter.
-        dry: What replaces the options after ``--`` in a dry run.
+        dry: Options that a dry run lays over those after ``--``, or the
+            tests that it has instead.
         minutes: The longest it may take.
     """
     title: str
@@ -50,26 +57,24 @@ PARTS: Dict[str, Part] = {
     'training': Part(
         'A training step against the eager twin, bfloat16, batch 8',
         (BENCHMARK, 'model', '--', '--batch', '8', *HALF, '--options', 'half',
-         '--rounds', '5'), TINY),
+         'with_cp', '--rounds', '5'), TINY),
     'kernels': Part('Attention by window',
                     (BENCHMARK, 'kernels', '--', '--batch', '8'),
-                    ('--rounds', '1', '--device', 'cpu', '--dtypes',
-                     'float32'), .5),
+                    ('--batch', '1', '--rounds', '1', '--device', 'cpu'), 1.),
     'views': Part('The 15 views of a test video in one batch',
                   (BENCHMARK, 'model', '--', '--batch', '15', '--no-train',
-                   *HALF, '--options', 'half', '--rounds', '5'),
-                  (*TINY, '--no-train'), 1.),
-    'options': Part('compile and with_cp, bfloat16, batch 8',
-                    (BENCHMARK, 'model', '--', '--batch', '8', *HALF,
-                     '--options', 'compile', 'with_cp', '--rounds', '3'),
-                    (*TINY, '--options', 'with_cp'), 2.),
-    'float32': Part('float32, with TensorFloat-32 where the GPU has it',
+                   *HALF, '--options', 'half', '--rounds', '5'), TINY, 1.),
+    'float32': Part('float32, in TensorFloat-32 where the GPU has it',
                     (BENCHMARK, 'model', '--', '--batch', '4', '--rounds',
                      '3'), TINY, 1.),
     'growth': Part('Frames, pixels, width, clips',
                    (BENCHMARK, 'model', '--table', 'growth', '--', *HALF,
-                    '--rounds', '2', '--max-batch', '32'),
+                    '--rounds', '3', '--max-batch', '32'),
                    (*TINY, '--max-batch', '1'), 2.),
+    # Needs a compiler on the machine, and the most time.
+    'compile': Part('torch.compile, bfloat16, batch 8',
+                    (BENCHMARK, 'model', '--', '--batch', '8', *HALF,
+                     '--options', 'compile', '--rounds', '3'), TINY, 2.),
 }
 
 
@@ -86,44 +91,54 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 
 
 def arguments(part: Part, dry: bool, prefix: str) -> List[str]:
-    """The command line of a part."""
+    """The command line of a part; tables go to ``prefix.*.json``."""
     command = list(part.command)
-    if '--' in command:
-        cut = command.index('--')
-        options = part.dry if dry else command[cut + 1:]
-        return [sys.executable, *command[:cut], *options, '--json', prefix]
-    files = [x for x in command if '.py' in x]
-    if dry:
-        command = [x for x in command if x not in files] + list(part.dry)
-    return [sys.executable, *command]
+    if '--' in command:  # what comes last holds
+        command.remove('--')
+        command += [*(part.dry if dry else ()), '--json', prefix]
+    elif dry:
+        command = [x for x in command if '.py' not in x] + list(part.dry)
+    return [PYTHON, *command]
 
 
 def run_part(part: Part, dry: bool, seconds: float) -> dict:
     """Runs a part; what it printed, and its tables as data."""
-    with tempfile.TemporaryDirectory() as folder:
+    # A CPU that others use may need any time for tiny sizes.
+    seconds = seconds if dry else min(60 * part.minutes, seconds)
+    environment = dict(os.environ, **({NO_COMPILER: '1'} if dry else {}))
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
         began = time.monotonic()
-        try:
-            done = subprocess.run(
+        with open(folder / 'printed', 'w') as printed:
+            process = subprocess.Popen(
                 arguments(part, dry, f'{folder}/table'),
-                stdout=subprocess.PIPE,
+                stdout=printed,
                 stderr=subprocess.STDOUT,
-                text=True,
-                # A CPU that others use may need any time for tiny sizes.
-                timeout=seconds if dry else min(60 * part.minutes, seconds))
-            printed = done.stdout
-            status = 'done' if done.returncode == 0 else (
-                f'failed with {done.returncode}')
-        except subprocess.TimeoutExpired as late:
-            printed = (late.stdout or b'').decode(errors='replace')
-            status = f'cut off after {late.timeout:.0f} s'
-        tables = [json.loads(path.read_text())
-                  for path in sorted(Path(folder).glob('*.json'))]
-    return dict(
-        title=part.title,
-        status=status,
-        seconds=round(time.monotonic() - began, 1),
-        printed=printed[-20000:],
-        tables=tables)
+                env=environment,
+                start_new_session=True)
+            try:
+                code = process.wait(seconds)
+                status = 'done' if code == 0 else f'failed with {code}'
+            except subprocess.TimeoutExpired:
+                status = f'cut off after {seconds:.0f} s'
+            finally:
+                _end(process)
+        return dict(
+            title=part.title,
+            status=status,
+            seconds=round(time.monotonic() - began, 1),
+            printed=(folder / 'printed').read_text(errors='replace')[-20000:],
+            tables=[json.loads(path.read_text())
+                    for path in sorted(folder.glob('table.*.json'))])
+
+
+def _end(process: subprocess.Popen) -> None:
+    # With all that it has started: they would keep the GPU.
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # none is left
+    process.wait()
 
 
 def write(found: Dict[str, dict], facts: dict, out: Path) -> None:
@@ -132,8 +147,12 @@ def write(found: Dict[str, dict], facts: dict, out: Path) -> None:
              ', '.join(f'{key} {value}' for key, value in facts.items()), '']
     for name, part in found.items():
         lines += [f'## {part["title"]}', '',
-                  f'`{name}`: {part["status"]}, {part["seconds"]} s', '',
-                  part['printed'].strip(), '']
+                  f'`{name}`: {part["status"]}, {part["seconds"]} s', '']
+        # Tables are Markdown; what else is printed is not.
+        failed = part['status'].startswith('failed')
+        fence = ['```'] if failed or not part['tables'] else []
+        if part['printed']:
+            lines += [*fence, part['printed'].strip(), *fence, '']
     out.mkdir(parents=True, exist_ok=True)
     with atomic_write(out / 'gpu.md') as file:
         file.write_text('\n'.join(lines))

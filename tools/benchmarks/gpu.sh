@@ -15,5 +15,5 @@ if [[ -z "${PYTHON:-}" ]]; then
         PYTHON=.venv/bin/python
     fi
 fi
-export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" HF_HUB_OFFLINE=1
+export PYTHON PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" HF_HUB_OFFLINE=1
 exec "$PYTHON" tools/benchmarks/gpu.py "$@"

@@ -1,6 +1,6 @@
 """A Python whose imports are done: what docs call is run by a fork of it.
 
-    python -m tests.test_docs.preforked SOCKET
+    python -m tests.preforked SOCKET
 
 Importing the package takes longer than most commands. ``shim`` writes the
 commands ``python``, ``python3``, ``pip``, ``cast-predict`` that ask it; shell
@@ -18,12 +18,15 @@ import runpy
 import select
 import signal
 import socket
+import subprocess
 import sys
+import tempfile
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
-from typing import List
+from typing import Iterator, List
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 SHIM = '''#!{python} -IS
 import json, os, socket, sys
 server = socket.socket(socket.AF_UNIX)
@@ -33,6 +36,27 @@ socket.send_fds(server, [(words + chr(10)).encode()], [0, 1, 2])
 answer = server.recv(1)
 sys.exit(answer[0] if answer else 'the process died')
 '''
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[None]:
+    """While it lasts, a folder has the commands, and their server runs."""
+    environment = dict(
+        os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
+    # The path of a socket is short, those of pytest are not.
+    with tempfile.TemporaryDirectory() as place:
+        address = f'{place}/socket'
+        shim(folder, address)
+        server = subprocess.Popen(
+            [sys.executable, '-m', 'tests.preforked', address],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=environment)
+        with server:
+            assert server.stdout.readline() == 'ready\n'
+            yield
 
 
 def shim(folder: Path, address: str) -> None:

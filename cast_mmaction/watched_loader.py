@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from .parcels import parcelled
 from .process_signals import die_with_parent
+from .repeats import side_by_side
 
 # Seconds; a damaged disk or a lost network share blocks for ever.
 TIMEOUT = 600
@@ -21,12 +22,17 @@ class WatchedLoader(DataLoader):
     They send the clips of a batch as one tensor: one open file, not one for
     each clip and label.
 
+    A sample may be several clips (``num_repeats`` of a data set): a batch
+    holds those of all its samples.
+
     Raises:
         TimeoutError: Names the samples at which the workers are.
     """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        if self.batch_sampler is not None:
+            self.collate_fn = partial(side_by_side, self.collate_fn)
         if self.num_workers > 0:
             self.timeout = self.timeout or TIMEOUT
             # Written by the workers; -1: none.

@@ -56,7 +56,8 @@ class EpicKitchensDataset(SteadyReading, BaseActionDataset):
         num_nouns (int): Defaults to 300.
         max_refetch (int): Samples to try in place of an unreadable one in
             training. Defaults to 10.
-        **kwargs: See ``mmengine.dataset.BaseDataset``.
+        **kwargs: See ``mmengine.dataset.BaseDataset``; also ``num_repeats``,
+            as of `VideoListDataset`.
 
     Raises:
         ValueError: If a row or an option is wrong.

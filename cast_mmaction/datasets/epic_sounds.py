@@ -32,7 +32,8 @@ class EpicSoundsDataset(SteadyReading, BaseActionDataset):
         num_classes (int): Defaults to 44.
         max_refetch (int): Samples to try in place of an unreadable one in
             training. Defaults to 10.
-        **kwargs: See ``mmengine.dataset.BaseDataset``.
+        **kwargs: See ``mmengine.dataset.BaseDataset``; also ``num_repeats``,
+            as of `VideoListDataset`.
 
     Raises:
         FileNotFoundError: If the list, or all its videos, are missing.

@@ -8,9 +8,10 @@ import logging
 import os.path as osp
 from collections import Counter
 from contextlib import nullcontext
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Union
 
 import numpy as np
+from mmengine.dataset import Compose
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -18,7 +19,9 @@ from mmengine.runner import Runner
 
 from mmaction.registry import HOOKS
 from ..atomic_write import atomic_write
+from ..repeats import RepeatedPipeline, Repeats
 from ..storage.addresses import is_remote, member_of
+from .loading import VideoDecode
 from .seeding import SampleIndex, seeded
 from .video import UnreadableVideo
 
@@ -33,18 +36,48 @@ class SteadyReading:
     option, here 10 by default) other samples are tried in training.
 
     A replaced training sample carries the metainfo ``replaces`` (list of
-    str, what was wrong); an unreadable test sample ``unreadable`` (True) and
-    ``unreadable_reason`` (str).
+    str, what was wrong; the first of several clips alone); an unreadable test
+    sample ``unreadable`` (True) and ``unreadable_reason`` (str).
+
+    Args:
+        num_repeats (int): Clips of each video in a training batch: it is
+            decoded once, up to `VideoDecode`, and what follows is done anew
+            for every clip. ``batch_size`` and the learning rate count videos,
+            so a batch has ``num_repeats`` times as many clips; they need no
+            collate function of their own. Defaults to 1.
+        **kwargs: Of the host's class.
 
     Raises:
+        ValueError: If `num_repeats` is no number of clips, or more than one
+            in testing or of a pipeline without `VideoDecode`.
         RuntimeError: If too many samples in a row are unreadable.
     """
+
+    def __init__(self, *args, num_repeats: int = 1, **kwargs) -> None:
+        where = f'num_repeats={num_repeats!r} of a {type(self).__name__}'
+        if type(num_repeats) is not int or num_repeats < 1:
+            raise ValueError(f'{where}: use a whole number from 1')
+        super().__init__(*args, **kwargs)
+        self.num_repeats = num_repeats
+        if num_repeats == 1:
+            return
+        if self.test_mode:
+            raise ValueError(f'{where} with test_mode=True: clips are '
+                             'repeated in training alone')
+        steps = self.pipeline.transforms
+        decoding = [isinstance(step, VideoDecode) for step in steps]
+        if not any(decoding):
+            raise ValueError(f'{where}: its pipeline has no VideoDecode, '
+                             'behind which the clips part')
+        behind = decoding.index(True) + 1
+        self.pipeline = RepeatedPipeline(
+            Compose(steps[:behind]), Compose(steps[behind:]), num_repeats)
 
     def describe(self, idx: int) -> str:
         """What to say before the file name when sample `idx` is unreadable."""
         return ''
 
-    def prepare_data(self, idx: int) -> Dict:
+    def prepare_data(self, idx: int) -> Union[Dict, Repeats]:
         """Run the pipeline on sample `idx`."""
         if self.test_mode:
             return self._prepare_test_data(idx)
@@ -69,7 +102,8 @@ class SteadyReading:
                 place = int(place + max(step, 1)) % len(self)
                 continue
             if reasons:
-                data['data_samples'].set_metainfo(dict(replaces=reasons))
+                clip = data[0] if isinstance(data, Repeats) else data
+                clip['data_samples'].set_metainfo(dict(replaces=reasons))
             return data
         raise RuntimeError(
             f'{len(reasons)} samples in a row are unreadable. Are ann_file '

@@ -30,7 +30,9 @@ class VideoListDataset(SteadyReading, VideoDataset):
         max_refetch (int): Samples to try in place of an unreadable one in
             training. Defaults to 10.
         **kwargs: See ``mmaction.datasets.VideoDataset``, most of all
-            ``data_prefix=dict(video=folder)`` and ``test_mode``.
+            ``data_prefix=dict(video=folder)`` and ``test_mode``. Also
+            ``num_repeats``: clips of each video in a training batch, decoded
+            once and augmented apart; ``batch_size`` counts videos.
 
     Raises:
         FileNotFoundError: If the list, or all its videos, are missing.

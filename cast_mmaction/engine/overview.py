@@ -95,8 +95,9 @@ def _rate(runner) -> str:
         times = 1
         if scaling.get('count_accumulation'):
             times = wrapper._accumulative_counts
+        unit = 'clips' if _repeats(runner) == 1 else 'videos'
         text += (f' = {stated:.4g} x {_samples(runner) * times} / '
-                 f'{scaling["base_batch_size"]} clips (auto_scale_lr)')
+                 f'{scaling["base_batch_size"]} {unit} (auto_scale_lr)')
     if min(peaks) < max(peaks):
         text += f', down to {min(peaks):.3g} in the lowest layers'
     schedules = runner.param_schedulers or []
@@ -106,21 +107,31 @@ def _rate(runner) -> str:
 
 
 def _samples(runner) -> int:
-    """Clips of an iteration over all processes."""
+    """Samples of an iteration over all processes."""
     return runner.train_dataloader.batch_size * runner.world_size
+
+
+def _repeats(runner) -> int:
+    """Clips of a sample, see `SteadyReading`."""
+    return getattr(runner.train_dataloader.dataset, 'num_repeats', 1)
 
 
 def _batch(runner) -> str:
     if runner.train_dataloader.batch_size is None:
         return ''  # its batch sampler decides
     parts = [f'{runner.train_dataloader.batch_size} clips']
+    repeats = _repeats(runner)
+    if repeats > 1:
+        parts = [f'{runner.train_dataloader.batch_size} videos',
+                 f'{repeats} clips of each']
     if runner.world_size > 1:
         parts.append(f'{runner.world_size} processes')
     times = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
     if times > 1:
         parts.append(f'{times} batches accumulated')
     text = ' x '.join(parts)
-    return text if len(parts) == 1 else f'{_samples(runner) * times} = {text}'
+    clips = _samples(runner) * times * repeats
+    return text if len(parts) == 1 else f'{clips} = {text}'
 
 
 def _classes(model: nn.Module) -> str:
@@ -140,6 +151,8 @@ def _clips(runner) -> str:
     if not hasattr(loader.dataset, '__len__'):
         return ''
     text = f'{len(loader.dataset):,} in training'
+    if _repeats(runner) > 1:
+        text += f', each {_repeats(runner)} times'
     if hasattr(loop, 'max_epochs') and loop.max_epochs:
         text += f', {loop.max_epochs} x {len(loader):,} steps'
     else:

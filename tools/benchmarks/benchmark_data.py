@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 from cast_mmaction.datasets.sampling import dense_test_indices
 from cast_mmaction.datasets.seeding import SampleIndex
 from cast_mmaction.datasets.video import READERS
+from cast_mmaction.repeats import RepeatedPipeline
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = 'configs/_base_/datasets/kinetics400.py'
@@ -144,9 +145,15 @@ def sample(path: str) -> Dict[str, Any]:
         filename=path, label=0, start_index=0, modality='RGB')
 
 
-def runner(steps: List[Dict[str, Any]], path: str) -> Callable[[], Any]:
+def runner(steps: List[Dict[str, Any]],
+           path: str,
+           repeats: int = 1) -> Callable[[], Any]:
     """A pipeline as a function of nothing; draws differ call by call."""
-    pipeline = Compose([TRANSFORMS.build(step) for step in steps])
+    built = [TRANSFORMS.build(step) for step in steps]
+    pipeline = Compose(built)
+    if repeats > 1:
+        pipeline = RepeatedPipeline(
+            Compose(built[:3]), Compose(built[3:]), repeats)
     return lambda: pipeline(sample(path))
 
 
@@ -210,10 +217,10 @@ def reading(args: argparse.Namespace, path: str) -> None:
 def _many(step: Callable[[], Any], count: int) -> Callable[[], None]:
     """Several calls in one measurement: clips lie at random places."""
     def steps() -> None:
-        # The same draws for every way and round.
-        np.random.seed(0)
-        random.seed(0)
-        for _ in range(count):
+        for number in range(count):
+            # The same draws for every way and round.
+            np.random.seed(number)
+            random.seed(number)
             step()
 
     return steps
@@ -314,7 +321,8 @@ def feeding(args: argparse.Namespace, path: str) -> None:
             ways = {
                 'read': _many(runner(steps[:3], file), 8),
                 'step by step': _many(runner(one_by_one(steps), file), 8),
-                'recipe': _many(runner(steps, file), 8)
+                'recipe': _many(runner(steps, file), 8),
+                'two clips': _many(runner(steps, file, 2), 8)
             }
             times = alternate(ways, args.rounds, clock=CLOCKS[args.clock])
             clips = rate(times, 'recipe', 8)
@@ -324,6 +332,8 @@ def feeding(args: argparse.Namespace, path: str) -> None:
                 'reading': ratio(times, 'read', 'recipe'),
                 '/ step by step': ratio(times, 'recipe', 'step by step'),
                 'clips/s a core': clips,
+                'two of a video': rate(times, 'two clips', 16),
+                'time of the two / one': ratio(times, 'two clips', 'recipe'),
                 f'cores for {WANTED} clips/s': f'{WANTED / clips.median:.1f}'
             })
     report('feeding a GPU', rows, environment(CPU, args.clock),

@@ -17,7 +17,9 @@ READ_FROM_CONFIG = ('runner_type', 'custom_imports', 'model_wrapper_cfg',
                     'find_unused_parameters', 'activation_checkpointing',
                     'efficient_conv_bn_eval',
                     # read by this package's tools, see `state_classes`
-                    'num_classes', 'num_verbs', 'num_nouns')
+                    'num_classes', 'num_verbs', 'num_nouns',
+                    # likewise, see `defer_augmentation`
+                    'augment_on_device')
 # How alike a name must be to be taken for a misspelt option. No name in the
 # configs of MMAction2 or of this package comes near this.
 ALIKE = 0.85

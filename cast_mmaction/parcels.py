@@ -5,10 +5,11 @@ file: 64 clips with their labels, fetched ahead by 8 workers, are 2,048.
 """
 import io
 import pickle
+from itertools import accumulate
 from typing import Any, Callable, List, Optional, Tuple
 
 import torch
-from torch.utils.data import default_collate
+from torch.utils.data import get_worker_info
 
 # Bytes; what is smaller is copied rather than shared.
 SHARED = 2**16
@@ -22,8 +23,10 @@ class Parcel:
 
     Args:
         batch (Any): What a collate function returns. Lists of tensors of one
-            shape are put into one tensor, and are lists of parts of it
-            afterwards.
+            type are put into one tensor, of whatever shapes, and are lists of
+            parts of it afterwards. Each lies there as it lay before: to turn
+            what is transposed costs more than to copy it, and a device does
+            it in no time.
     """
 
     def __init__(self, batch: Any) -> None:
@@ -56,23 +59,50 @@ def _size(tensor: torch.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
+def _without_gaps(tensor: torch.Tensor) -> torch.Tensor:
+    """Itself if its values fill a stretch of memory, or a copy."""
+    filled = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape)):
+        if size > 1 and stride != filled:
+            return tensor.contiguous()
+        filled *= size
+    return tensor
+
+
+def _together(tensors: List[torch.Tensor]) -> torch.Tensor:
+    """One tensor of what lies in the memory of several without gaps."""
+    flat = [x.as_strided((x.numel(), ), (1, )) for x in tensors]
+    out = None
+    if get_worker_info() is not None:
+        # Into shared memory at once, as `default_collate` does.
+        size = sum(map(_size, tensors))
+        out = torch.empty(0, dtype=flat[0].dtype).set_(
+            torch.UntypedStorage._new_shared(size), 0, (sum(map(len, flat)), ))
+    return torch.cat(flat, out=out)
+
+
 class _Packer(pickle.Pickler):
 
     def __init__(self, file: io.BytesIO, tensors: List[torch.Tensor]) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
         self._tensors = tensors
 
-    def persistent_id(self, value: Any) -> Optional[Tuple[int, bool]]:
-        """Where a tensor, or a list of them, lies (and whether a list)."""
+    def persistent_id(self, value: Any) -> Optional[Tuple]:
+        """Which tensor it is; of a list also shape, stride and place of each
+        part of that tensor."""
         if type(value) is list and value and all(map(_is_plain, value)):
-            kinds = {(x.shape, x.dtype) for x in value}
-            if len(kinds) == 1 and sum(map(_size, value)) >= SHARED:
-                # In a worker, this writes into shared memory at once.
-                self._tensors.append(default_collate(value))
-                return len(self._tensors) - 1, True
+            if len({x.dtype for x in value}) == 1 and sum(map(
+                    _size, value)) >= SHARED:
+                value = list(map(_without_gaps, value))
+                ends = list(accumulate(x.numel() for x in value))
+                self._tensors.append(_together(value))
+                return len(self._tensors) - 1, [
+                    (x.shape, x.stride(), end - x.numel())
+                    for x, end in zip(value, ends)
+                ]
         elif _is_plain(value) and _size(value) >= SHARED:
             self._tensors.append(value)
-            return len(self._tensors) - 1, False
+            return len(self._tensors) - 1, None
         return None
 
     def reducer_override(self, value: Any) -> Any:
@@ -88,7 +118,9 @@ class _Unpacker(pickle.Unpickler):
         super().__init__(file)
         self._tensors = tensors
 
-    def persistent_load(self, place: Tuple[int, bool]) -> Any:
-        index, is_list = place
+    def persistent_load(self, where: Tuple) -> Any:
+        index, parts = where
         tensor = self._tensors[index]
-        return list(tensor) if is_list else tensor
+        if parts is None:
+            return tensor
+        return [tensor.as_strided(*part) for part in parts]

@@ -165,16 +165,19 @@ def test_a_parcel_holds_what_was_put_in():
         alone=torch.arange(20000.),
         labels=[torch.tensor([3]), torch.tensor(True),
                 torch.zeros(2, dtype=torch.bfloat16)],
-        unequal=[torch.zeros(70000), torch.zeros(70001)],
+        unequal=[torch.rand(7, 10000), torch.rand(10001, 7).T],
+        gaps=[torch.rand(200, 200)[:, ::2], torch.rand(1).expand(200, 200)],
         names=('a', None))
     parcel = Parcel(batch)
-    assert len(parcel._tensors) == 4
+    assert len(parcel._tensors) == 4  # open files
     found = pickle.loads(pickle.dumps(parcel)).open()
     assert found.keys() == batch.keys()
     assert found['inputs'][0].data_ptr() < found['inputs'][1].data_ptr()
     assert found.pop('names') == batch.pop('names')
     torch.testing.assert_close(found, batch, rtol=0, atol=0)
     assert type(found['inputs']) is list
+    # Nothing is turned on its way.
+    assert found['unequal'][1].stride() == (1, 7)
 
 
 @pytest.mark.parametrize('cores, quota, launcher, expected', [

@@ -89,6 +89,7 @@ def _amp_without_value(words: List[str]) -> List[str]:
 def build_config(args: argparse.Namespace) -> 'Config':
     """Read the config and let the command line change it."""
     from cast_mmaction.config_names import read_config
+    from cast_mmaction.datasets.deferring import defer_augmentation
     from cast_mmaction.engine.resume import keep_step
     from cast_mmaction.engine.sizes import state_classes
     from cast_mmaction.options import as_options, check_options
@@ -146,6 +147,7 @@ def build_config(args: argparse.Namespace) -> 'Config':
         checkpoint.type = 'SafeCheckpointHook'
     cfg.merge_from_dict(options)
     state_classes(cfg)
+    defer_augmentation(cfg)
     keep_step(cfg)
     cfg.work_dir = args.work_dir or cfg.get(
         'work_dir', f'work_dirs/{Path(args.config).stem}')

@@ -89,10 +89,45 @@ def augmented_view(frames: Sequence[np.ndarray],
         for name, arguments in operations:
             clip = CLIP_OPS[name](clip, *arguments)
         return view.of(clip, flip)
-    left, top, right, bottom = view.box
-    size = min(right - left, view.size[0]), min(bottom - top, view.size[1])
+    size = size_of_work(view)
     clip = _augmented(frames, operations, view._replace(size=size))
     return View((0, 0, *size), view.size, view.interpolation).of(clip, flip)
+
+
+def size_of_work(view: View) -> Tuple[int, int]:
+    """Width and height in which levels change: neither those of pixels that
+    are still enlarged nor of such that will be lost."""
+    left, top, right, bottom = view.box
+    return min(right - left, view.size[0]), min(bottom - top, view.size[1])
+
+
+def coarse_step(height: int, width: int) -> int:
+    """Every how many pixels the levels of a frame are measured."""
+    return max(min(height, width) // MEASURED_SIDE, 1)
+
+
+def moving(operations: Operations, height: int, width: int,
+           view: View) -> Dict[int, np.ndarray]:
+    """From where all that moves pixels takes those of a view.
+
+    Args:
+        operations (Sequence[tuple]): Names and arguments, of `CLIP_OPS`.
+        height (int): Of the frames.
+        width (int): Of the frames.
+        view (View): What is seen in the end.
+
+    Returns:
+        dict: By the place of an operation that moves, from the pixel
+        (x, y, 1) of the view to that before the operation, (3, 3). The first
+        leads to the frames.
+    """
+    matrix, found = view.matrix(), {}
+    for place in reversed(range(len(operations))):
+        name, arguments = operations[place]
+        if name in MOVES:
+            matrix = MOVES[name](height, width, *arguments) @ matrix
+            found[place] = matrix
+    return found
 
 
 def _augmented(frames: Sequence[np.ndarray], operations: Operations,
@@ -101,7 +136,7 @@ def _augmented(frames: Sequence[np.ndarray], operations: Operations,
     last = max((place for place, (name, _) in enumerate(operations)
                 if name in MEASURING), default=-1)
     if last >= 0:
-        step = max(min(frames[0].shape[:2]) // MEASURED_SIDE, 1)
+        step = coarse_step(*frames[0].shape[:2])
         coarse = np.stack([frame[::step, ::step] for frame in frames])
     grey = np.full_like(clip[0], FILL)
     for place, (name, arguments) in enumerate(operations):
@@ -122,25 +157,44 @@ def _moved(frames: Sequence[np.ndarray], operations: Operations,
     """The view of the frames when everything is moved, and by the place of
     each operation the pixels that it leaves bare."""
     height, width = frames[0].shape[:2]
-    matrix, bare = view.matrix(), {}
-    for place in reversed(range(len(operations))):
-        name, arguments = operations[place]
-        if name in MOVES:
-            matrix = MOVES[name](height, width, *arguments) @ matrix
-            bare[place] = outside(matrix[:2], height, width,
-                                  view.size[::-1]).astype(np.uint8)
+    matrices = moving(operations, height, width, view)
+    bare = {
+        place: outside(matrix[:2], height, width,
+                       view.size[::-1]).astype(np.uint8)
+        for place, matrix in matrices.items()
+    }
     if not bare:
         return view.of(frames), bare
     clip = np.empty((len(frames), view.size[1], view.size[0], 3), np.uint8)
     for frame, moved in zip(frames, clip):
         cv2.warpAffine(
             frame,
-            matrix[:2],
+            matrices[min(matrices)][:2],
             view.size,
             dst=moved,
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE)
     return clip, bare
+
+
+def noted(step: str, results: Dict) -> Tuple[Operations, View, bool]:
+    """Take out what lazy steps have noted: operations, view and flip.
+
+    Raises:
+        ValueError: Names the step that asks, if no step before is lazy, or a
+            flip is not horizontal.
+    """
+    if 'lazy' not in results:
+        raise ValueError(f'{step}: no step before it has lazy=True')
+    lazy = results.pop('lazy')
+    if lazy['flip'] and lazy['flip_direction'] != 'horizontal':
+        raise ValueError(f'{step} flips horizontally, but Flip has '
+                         f'direction={lazy["flip_direction"]!r}')
+    height, width = results['img_shape']
+    view = View(
+        tuple(lazy['crop_bbox'].round().astype(int).tolist()),
+        (width, height), lazy['interpolation'] or 'bilinear')
+    return results.pop('operations', []), view, bool(lazy['flip'])
 
 
 @TRANSFORMS.register_module()
@@ -159,19 +213,8 @@ class FuseClip(BaseTransform):
 
     def transform(self, results: Dict) -> Dict:
         """Change all frames."""
-        if 'lazy' not in results:
-            raise ValueError('FuseClip: no step before it has lazy=True')
-        lazy = results.pop('lazy')
-        if lazy['flip'] and lazy['flip_direction'] != 'horizontal':
-            raise ValueError('FuseClip flips horizontally, but Flip has '
-                             f'direction={lazy["flip_direction"]!r}')
-        height, width = results['img_shape']
-        view = View(
-            tuple(lazy['crop_bbox'].round().astype(int).tolist()),
-            (width, height), lazy['interpolation'] or 'bilinear')
-        clip = augmented_view(results['imgs'], results.pop('operations', []),
-                              view, bool(lazy['flip']))
-        results['imgs'] = list(clip)
+        results['imgs'] = list(
+            augmented_view(results['imgs'], *noted('FuseClip', results)))
         return results
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from ..datasets.deferring import check_deferred
 from ..models.expert import Expert
 from ..models.fusion import EnsembleHead, LateFusion
 from ..models.heads import CASTHead, LinearHead, VerbNounHead
@@ -39,6 +40,7 @@ class SizesHook(Hook):
         """Before anything is loaded."""
         model = runner.model
         check_classes(runner.cfg)
+        check_deferred(runner.cfg)
         check_model(model.module if is_model_wrapper(model) else model,
                     runner.cfg)
 

@@ -5,15 +5,22 @@ import numpy as np
 import pytest
 import torch
 from mmaction.registry import MODELS, TRANSFORMS
+from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
+from mmengine.runner import Runner
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cast_mmaction.datasets import device_ops, fusing
 from cast_mmaction.datasets.clip_ops import MOVES
-from cast_mmaction.datasets.deferring import (check_deferred,
+from cast_mmaction.datasets.deferring import (Drawn, check_deferred,
                                               defer_augmentation)
 from cast_mmaction.datasets.fusing import View
 from tests.test_datasets.test_rand_augment import CASES, smooth_clip
+from tests.test_engine.test_no_waits import (Transfers, count_reads,
+                                             training_config)
+from tests.toy import ROOT
+from tests.untrimmed import write_video
 
 
 
@@ -189,3 +196,57 @@ def test_what_cannot_be_deferred_is_said(frames):
     cfg.model.data_preprocessor.type = 'ActionDataPreprocessor'
     with pytest.raises(ValueError, match='must be an Augmenting'):
         check_deferred(cfg)
+
+
+def test_the_device_is_only_sent_to(frames):
+    """Every operation; fake tensors refuse to be read."""
+    model = MODELS.build(
+        dict(type='AugmentingActionDataPreprocessor', format_shape='NCTHW'))
+    view = View((10, 5, 70, 65), (32, 32))
+    plans = [Drawn([(name, arguments)], view, True)
+             for name, arguments, *_ in CASES]
+    plans += [Drawn([*plans[0].operations, *plans[1].operations], view, False),
+              Drawn([*plans[-1].operations, ('Sharpness', (.3, ))], view,
+                    False)]
+    samples = [ActionDataSample(metainfo=dict(deferred=x)) for x in plans]
+    clips = [torch.tensor(frames)[None] for _ in plans]
+    model._device = torch.device('cuda')  # pretended
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    with mode, Transfers() as transfers:
+        inputs = model(dict(inputs=clips, data_samples=samples))['inputs']
+    assert inputs.device.type == 'cuda'
+    assert inputs.shape == (len(plans), 1, 3, 4, 32, 32)
+    assert transfers.asynchronous >= len(plans)
+    assert not transfers.waits
+
+
+def test_a_training(tmp_path, frames):
+    """On videos of two sizes, read by a worker; no iteration waits for what
+    the device computes."""
+    lines = []
+    for number in range(4):
+        name = f'{number}.mp4'
+        moving = [np.roll(frames[0], 3 * i, 1) for i in range(20)]
+        write_video(tmp_path / name,
+                    [x[:, :96 + 16 * (number % 2)] for x in moving])
+        lines += [f'{name} {number}\n'] * 8
+    (tmp_path / 'list.txt').write_text(''.join(lines))
+    kinetics = Config.fromfile(
+        ROOT / 'configs/_base_/datasets/kinetics400.py')
+    kinetics.train_pipeline[1].clip_len = 4
+    kinetics.train_pipeline[5].scale = (32, 32)
+    cfg = training_config(
+        tmp_path,
+        'cast, mixup',
+        augment_on_device=True,
+        **{'train_dataloader.num_workers': 1})
+    cfg.train_dataloader.dataset = dict(
+        type='VideoListDataset',
+        ann_file=str(tmp_path / 'list.txt'),
+        data_prefix=dict(video=str(tmp_path)),
+        pipeline=kinetics.train_pipeline)
+    defer_augmentation(cfg)
+    runner = Runner.from_cfg(cfg)
+    found = count_reads(runner)
+    assert len(found) == 16
+    assert not any(x for i, x in found.items() if i not in (7, 15)), found

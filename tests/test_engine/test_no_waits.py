@@ -94,7 +94,7 @@ class Reads(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def training(work_dir, case, **changes):
+def training_config(work_dir, case, **changes):
     backbone, head, blending = MODEL_CASES[case]
     cfg = toy_config(work_dir, epochs=1)
     model = recognizer(backbone, head, blending)
@@ -115,7 +115,11 @@ def training(work_dir, case, **changes):
         **changes
     })
     cfg.param_scheduler[0].warmup = 0
-    return Runner.from_cfg(cfg)
+    return cfg
+
+
+def training(work_dir, case, **changes):
+    return Runner.from_cfg(training_config(work_dir, case, **changes))
 
 
 def count_reads(runner):

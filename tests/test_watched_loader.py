@@ -7,7 +7,7 @@ import time
 
 import pytest
 import torch
-from mmengine.runner import Runner
+from mmengine.runner import FlexibleRunner, Runner
 
 from cast_mmaction import workers
 from cast_mmaction.parcels import Parcel
@@ -29,10 +29,11 @@ def gone(pid, seconds=20.):
     return False
 
 
-def test_a_runner_takes_a_loader_that_is_built_already():
+@pytest.mark.parametrize('runner', [Runner, FlexibleRunner])
+def test_a_runner_takes_a_loader_that_is_built_already(runner):
     loader = torch.utils.data.DataLoader(ToyDataset())
-    assert Runner.build_dataloader(loader) is loader
-    made = Runner.build_dataloader(toy_config('unused').val_dataloader)
+    assert runner.build_dataloader(loader) is loader
+    made = runner.build_dataloader(toy_config('unused').val_dataloader)
     assert isinstance(made, WatchedLoader)
 
 

@@ -167,7 +167,7 @@ def blending_without_waiting() -> bool:
 @remedy
 def loaders_without_limit() -> bool:
     """A worker that hangs stops a training for ever, without a word."""
-    from mmengine.runner import runner
+    from mmengine.runner import _flexible_runner, runner
     from torch.utils.data import DataLoader
     from ..watched_loader import WatchedLoader
 
@@ -180,7 +180,8 @@ def loaders_without_limit() -> bool:
     class Watched(WatchedLoader, metaclass=_AnyLoader):
         """What the runner builds."""
 
-    runner.DataLoader = Watched
+    for module in (runner, _flexible_runner):
+        module.DataLoader = Watched
     return True
 
 

@@ -289,3 +289,24 @@ def test_rows_of_the_demo_build_on_it(tool, tmp_path):
         cfg = Config.fromfile(tool.write_config(run, 'demo'))
         model = tool.build_model(cfg)
         assert model.cls_head.num_classes == 16, name
+
+
+def test_both_ways_to_augment_are_compared(tool, monkeypatch, tmp_path, capsys):
+    """The same steps, fused or not, with the same seeds."""
+    module = importlib.import_module('run_fused')
+    monkeypatch.setattr(module, 'call', tool.call)
+    fused, single = module.pipelines().values()
+    assert sum(step.get('lazy', False) for step in fused) == 4
+    assert not any('lazy' in step for step in single)
+    assert [step['type'] for step in single] == [
+        step['type'] for step in fused if step['type'] != 'FuseClip']
+    assert single[5]['scale'] == (40, 40)
+    module.main([str(tmp_path), '--seeds', '0', '2'])
+    assert trained(tool) == 4 * ['augmented']
+    out = capsys.readouterr().out
+    assert '| steps | 91.0 ± 1.4 | 91.0 ± 1.4 | 91.0 ± 1.4 |' in out
+    assert '| fused - steps, by seed | 0.0 ± 0.0 |' in out
+    module.main([str(tmp_path), '--seeds', '0', '2'])
+    assert len(trained(tool)) == 4  # done before
+    with pytest.raises(SystemExit, match='other options'):
+        module.main([str(tmp_path), '--cfg-options', 'a=1'])

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from cast_mmaction.datasets import (EpicKitchensDataset, UnreadableVideoHook,
                                     VideoListDataset)
+from cast_mmaction.datasets.deferring import defer_augmentation
 from cast_mmaction.datasets.seeding import SampleIndex
 from cast_mmaction.datasets.video import PyAVReader
 from cast_mmaction.engine.overview import overview
@@ -178,18 +179,22 @@ def training(work_dir, dataset, case, *hooks, workers=0, **changes):
     cfg.default_hooks.strict_load.allow_random_experts = True
     cfg.merge_from_dict({'auto_scale_lr.enable': True, 'resume': False,
                          'model.backbone.drop_path_rate': .2, **changes})
+    defer_augmentation(cfg)
     runner = Runner.from_cfg(cfg)
     for hook in hooks:
         runner.register_hook(hook)
     return runner
 
 
-@pytest.mark.parametrize('kind, case', [
-    (listed, 'cast, mixup'), (narrated, 'cast, two labels, mixup')])
-def test_a_resumed_training_equals_an_uninterrupted_one(root, kind, case):
+@pytest.mark.parametrize('kind, case, on_device', [
+    (listed, 'cast, mixup', False),
+    (narrated, 'cast, two labels, mixup', True)])
+def test_a_resumed_training_equals_an_uninterrupted_one(root, kind, case,
+                                                        on_device):
     """In the middle of an epoch, on other workers; both heads, with mixup."""
     dataset, seen = kind(root, num_repeats=3), Clips()
-    training(root / 'whole', dataset, case, seen).train()
+    options = dict(augment_on_device=on_device)
+    training(root / 'whole', dataset, case, seen, **options).train()
     assert seen.numbers == [3] * 8  # 2 epochs of 4 videos of 3 clips
     rows = seen.rows
     assert rows['batch'] == '3 = 1 videos x 3 clips of each'
@@ -198,11 +203,12 @@ def test_a_resumed_training_equals_an_uninterrupted_one(root, kind, case):
 
     part = training(root / 'part', dataset, case,
                     At(4, lambda: os.kill(os.getpid(), signal.SIGTERM)),
-                    workers=1)
+                    workers=1, **options)
     with pytest.raises(SystemExit):
         part.train()
     then = Clips()
-    training(root / 'part', dataset, case, then, resume=True).train()
+    training(root / 'part', dataset, case, then, resume=True,
+             **options).train()
     assert then.numbers and set(then.numbers) == {3}
     assert len(then.numbers) < 4  # in the middle of the second epoch
     assert_same(weights(root / 'whole/epoch_2.pth'),

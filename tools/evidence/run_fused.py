@@ -88,7 +88,7 @@ def execute(run: Run, pipeline: Steps) -> Dict[str, float]:
              run.folder / 'test', *options)
         done.touch()
     logged = newest_log(run.folder / 'test')
-    return {task: logged[f'all/{task}_top1'] for task in TASKS}
+    return {task: round(logged[f'all/{task}_top1'], 2) for task in TASKS}
 
 
 def spread(values: List[float]) -> str:

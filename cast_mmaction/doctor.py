@@ -21,7 +21,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 PACKAGES = ('cast-mmaction', 'mmaction2', 'mmengine', 'mmcv', 'mmcv-lite',
             'torch', 'torchvision', 'timm', 'open_clip_torch', 'transformers',
-            'av', 'decord', 'numpy', 'opencv-python',
+            'av', 'decord', 'torchcodec', 'numpy', 'opencv-python',
             'opencv-contrib-python', 'opencv-contrib-python-headless')
 GIB = 2**30
 # Below these, loaders with several workers may fail.
@@ -53,6 +53,8 @@ def main() -> int:
         # The import fails of what was found before, in the same words.
         if problem and not any(known in problem for known in problems):
             problems.append(problem)
+    # Nothing needs it: what is wrong with it does not stand in the way.
+    _row('video by torchcodec', _named(torchcodec_problem) or 'works')
 
     if _is_imported():
         print("\nThe host's defects")
@@ -247,6 +249,24 @@ def decord_problem() -> Optional[str]:
         return [frame.asnumpy().mean() for frame in frames]
 
     return _reader_problem('decord', read, 'decord')
+
+
+def torchcodec_problem() -> Optional[str]:
+    """Whether torchcodec, a reader that is an option, reads every frame.
+
+    Returns:
+        str or None: What to do, None if nothing.
+    """
+    from . import host
+    missing = host.torchcodec_problem()
+    if missing:
+        return f'an option; {missing}'
+    from torchcodec.decoders import VideoDecoder
+
+    def read(path: str) -> list:
+        return [frame.float().mean().item() for frame in VideoDecoder(path)]
+
+    return _reader_problem('torchcodec', read, 'torchcodec')
 
 
 def _reader_problem(name: str, read: Callable[[str], list],

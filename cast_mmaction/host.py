@@ -1,8 +1,9 @@
-"""Whether the MMAction2 beside this package is one that it can work with.
+"""Whether what is installed beside this package can be worked with.
 
 Nothing of the host is imported here: a wrong version must be told before it
 fails in its own words.
 """
+import functools
 from importlib.metadata import PackageNotFoundError, version
 from typing import Optional
 
@@ -10,6 +11,8 @@ from packaging.specifiers import SpecifierSet
 
 HOSTS = {'torch': '>=2.6', 'mmaction2': '==1.2.0', 'mmengine': '~=0.10.7'}
 MMCV = '>=2.0.1,<2.2'
+# Turns frames upright and takes an index of them; older ones do not.
+TORCHCODEC = '>=0.17'
 # Forks that install their files into the folders of these packages.
 FORKS = {
     'onedl-mmaction2': ('mmaction2', f'mmaction2{HOSTS["mmaction2"]}'),
@@ -72,3 +75,24 @@ def check() -> None:
     found = problem()
     if found:
         raise ImportError(f'cast_mmaction: {found}')
+
+
+@functools.lru_cache(maxsize=None)
+def torchcodec_problem() -> Optional[str]:
+    """Why torchcodec, which nothing else needs, cannot read videos, or None.
+    """
+    found = installed('torchcodec')
+    if found is None or found not in SpecifierSet(TORCHCODEC):
+        return (f'torchcodec{TORCHCODEC} is needed, {found or "none"} is '
+                "installed. Run: pip install 'cast-mmaction[torchcodec]'")
+    try:
+        import torchcodec
+    except (ImportError, OSError, RuntimeError) as error:
+        reason = str(error).strip().split('\n')[0]
+        return (f'torchcodec {found} cannot be loaded ({reason}). It comes '
+                'from the same index as torch and fits one built like it: '
+                'with or without CUDA')
+    if torchcodec.ffmpeg_major_version is None:
+        return ('torchcodec finds no FFmpeg (4 to 9, as shared libraries). '
+                'Run: apt-get install ffmpeg, or conda install ffmpeg')
+    return None

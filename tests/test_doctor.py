@@ -57,6 +57,9 @@ def test_everything_works(capsys, monkeypatch):
     report = capsys.readouterr().out
     for part in ('mmaction2              1.2.0', 'video by PyAV          works',
                  'video by decord        works', 'sound by PyAV          works',
+                 'video by torchcodec    ' + (
+                     f'an option; {host.torchcodec_problem()}'
+                     if host.torchcodec_problem() else 'works'),
                  'cast_mmaction          works', 'memory', 'shared memory',
                  'open files', 'mended', 'GPU',
                  'wandb, which the host cannot use (ImportError: too new)'):

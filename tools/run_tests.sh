@@ -7,13 +7,17 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/install.sh
 
-# The page is tested in Chromium, which comes with the system. Where it can
-# be had it is installed, once; elsewhere these tests are skipped.
-_find_browser() {
-    local log=.venv/.chromium.log why
-    if command -v chromium || command -v chromium-browser; then
-        return
-    fi >/dev/null
+# What comes with the system: Chromium, in which the page is tested, and the
+# libraries of FFmpeg, by which torchcodec reads. Where they can be had they
+# are installed, once; elsewhere these tests are skipped.
+_find() {
+    local package="$1" without="$2" name why log=".venv/.$1.log"
+    shift 2
+    for name in "$@"; do
+        if command -v "$name" >/dev/null; then
+            return
+        fi
+    done
     if [[ -f "$log" ]]; then
         why="apt-get could not install it, see $log (without that file it is \
 tried again)"
@@ -23,16 +27,18 @@ tried again)"
         why='to install it takes root'
     elif (export DEBIAN_FRONTEND=noninteractive
           timeout 300 apt-get update &&
-              timeout 900 apt-get install -y --no-install-recommends chromium
+              timeout 900 apt-get install -y --no-install-recommends \
+                  "$package"
          ) >"$log" 2>&1; then
         rm "$log"
         return
     else
         why="apt-get could not install it, see $log"
     fi
-    echo "No Chromium, so the page is not tested in a browser: $why"
+    echo "No $package, so $without: $why"
 }
-_find_browser
+_find chromium 'the page is not tested in a browser' chromium chromium-browser
+_find ffmpeg 'torchcodec is not tested' ffmpeg
 
 # The tests start processes themselves, and never download anything.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" HF_HUB_OFFLINE=1

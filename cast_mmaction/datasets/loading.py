@@ -1,4 +1,5 @@
 """Pipeline steps that open a video and decode the chosen frames."""
+from functools import partial
 from typing import Any, Dict, Optional
 
 import numpy as np
@@ -29,17 +30,26 @@ class VideoInit(BaseTransform):
     The name makes MMAction2's inferencer recognise the step.
 
     Args:
-        decoder (str): ``'pyav'`` or ``'decord'``. Defaults to ``'pyav'``,
-            which is faster here and reads more formats.
+        decoder (str): ``'pyav'``, ``'decord'`` or ``'torchcodec'``. Defaults
+            to ``'pyav'``, which is the fastest on a CPU and reads the most
+            formats.
         backend_args (dict, optional): MMEngine's, for files elsewhere.
             Defaults to None: by the address, see
             :class:`cast_mmaction.storage.Store`.
         cache (dict, optional): ``folder`` on this machine and ``gigabytes``:
             what was fetched is kept there. Defaults to None.
         retries (int): Further attempts when a store fails. Defaults to 5.
+        device (str): Where ``'torchcodec'`` decodes: ``'cpu'``, ``'cuda'``
+            (NVDEC, on the GPU of this process) or ``'cuda:1'``. Frames come
+            back to the CPU. Workers of the data loader must not be forked
+            then: ``num_workers=0`` or ``multiprocessing_context='spawn'``.
+            Defaults to ``'cpu'``.
 
     Raises:
-        ValueError: If `decoder` is neither, or `backend_args` hold a secret.
+        ValueError: If there is no such `decoder`, if it has no such `device`,
+            or if `backend_args` hold a secret.
+        ImportError: If ``'torchcodec'`` or its FFmpeg is not there.
+        RuntimeError: If the GPU cannot be used in this process.
         UnreadableVideo: When the video cannot be opened.
         StoreError: When a store fails again and again, or refuses.
     """
@@ -48,11 +58,20 @@ class VideoInit(BaseTransform):
                  decoder: str = 'pyav',
                  backend_args: Optional[Dict[str, Any]] = None,
                  cache: Optional[Dict[str, Any]] = None,
-                 retries: int = 5) -> None:
+                 retries: int = 5,
+                 device: str = 'cpu') -> None:
         if decoder not in READERS:
             raise ValueError(f'decoder must be one of {sorted(READERS)}, '
                              f'but got {decoder!r}')
-        self.decoder = decoder
+        self._reader = READERS[decoder]
+        if device != 'cpu':
+            if decoder != 'torchcodec' or not device.startswith('cuda'):
+                raise ValueError(
+                    "device must be 'cpu', or 'cuda' with "
+                    f"decoder='torchcodec', but got {device!r} with "
+                    f'{decoder!r}')
+            self._reader = partial(self._reader, device=device)
+        self.decoder, self.device = decoder, device
         self.store = Store(backend_args, cache, retries)
         # Files of this machine are opened where they are.
         self._always = bool(backend_args or cache)
@@ -73,8 +92,8 @@ class VideoInit(BaseTransform):
             path, content = results['filename'], None
             if self._always or not is_plain(path):
                 content = self.store.read(path)
-            reader = READERS[self.decoder](path, results.get('start_time'),
-                                           results.get('stop_time'), content)
+            reader = self._reader(path, results.get('start_time'),
+                                  results.get('stop_time'), content)
             results['avg_fps'] = reader.fps
         results['video_reader'] = reader
         results['total_frames'] = len(reader)
@@ -82,7 +101,8 @@ class VideoInit(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f'{self.__class__.__name__}(decoder={self.decoder!r})'
+        return (f'{self.__class__.__name__}(decoder={self.decoder!r}, '
+                f'device={self.device!r})')
 
 
 @TRANSFORMS.register_module()

@@ -19,6 +19,7 @@ import av
 from mmengine.registry import init_default_scope
 
 import cast_mmaction  # noqa: F401
+from cast_mmaction.datasets.video import usable_readers
 
 from . import kills, lists, signals, videos
 
@@ -67,7 +68,7 @@ def parse_args(argv: Optional[List[str]]) -> argparse.Namespace:
                         '6,600 lists')
     parser.add_argument('--count', type=int, default=60,
                         help='how many of each part (default: 60)')
-    parser.add_argument('--decoder', choices=sorted(videos.READERS),
+    parser.add_argument('--decoder', choices=sorted(usable_readers()),
                         default='pyav')
     parser.add_argument('--json', type=Path, help='write the counts here')
     args = parser.parse_args(argv)
@@ -102,7 +103,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         if args.long:
             args.count = part.long
         if args.long and name == 'videos':
-            decoders = sorted(videos.READERS)
+            decoders = sorted(usable_readers())
         for args.decoder in decoders:
             start = time.monotonic()
             found = inject(name, args)

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.decoders import needs_torchcodec
 from tests.toy import ROOT
 
 from . import mutations
@@ -18,6 +19,9 @@ from . import mutations
     ('videos', ['--count', '2000'], {'read': 100, 'refused': 100}),
     ('videos', ['--count', '500', '--decoder', 'decord'],
      {'read': 25, 'refused': 25}),
+    pytest.param(
+        'videos', ['--count', '200', '--decoder', 'torchcodec'],
+        {'read': 10, 'refused': 10}, marks=needs_torchcodec),
     ('lists', ['--count', '1000'], {'read': 50, 'refused': 500}),
 ])
 def test_faults(part, options, counts, tmp_path):

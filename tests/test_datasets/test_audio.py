@@ -14,6 +14,7 @@ from cast_mmaction.datasets.fbank import fbank
 from cast_mmaction.datasets.sound import read_sound
 from cast_mmaction.models.audio_visual import AUDIOSET_MEAN
 from mmaction.registry import TRANSFORMS
+from tests.decoders import DECODERS
 from tests.sounding import FPS, damage_sound, tone, write_sounding
 
 RATE = 16000
@@ -64,7 +65,7 @@ def place_of(view, whole):
     return int(np.argmin(distances))
 
 
-@pytest.mark.parametrize('decoder', ['pyav', 'decord'])
+@pytest.mark.parametrize('decoder', DECODERS)
 def test_a_window_of_the_sound(video, whole, decoder):
     np.random.seed(0)
     found = [run(video, decoder=decoder) for _ in range(4)]

@@ -6,19 +6,19 @@ import socket
 import struct
 import zlib
 
-import av
 import cv2
 import decord
 import numpy as np
 import pytest
 
-from cast_mmaction.datasets import video
+from cast_mmaction.datasets import pyav_reader, torchcodec_reader
 from cast_mmaction.datasets.loading import VideoDecode, VideoInit
 from cast_mmaction.datasets.video import (READERS, FrameFolder, PyAVReader,
                                           UnreadableVideo)
+from tests.decoders import DECODERS, OTHERS, write_damaged
 from tests.faults.videos import write_video
 
-# Frames and size of the unusual files that both decoders read.
+# Frames and size of the unusual files that all decoders read.
 READABLE = {
     'five_frames.mp4': (5, 256, 340),
     'gray.mp4': (56, 256, 340),
@@ -31,7 +31,7 @@ READABLE = {
     'vfr.mp4': (78, 256, 340),
     'vp9.webm': (56, 256, 340),
 }
-PYAV_ONLY = {
+NOT_BY_DECORD = {
     'av1.mp4': (28, 256, 340),
     'start_not_keyframe.mp4': (58, 256, 340),
 }
@@ -50,23 +50,27 @@ def read_all(reader):
     return np.stack(reader.read(range(len(reader))))
 
 
-@pytest.mark.parametrize('name', READABLE)
-def test_decoders_agree(odd, name):
-    frames = [read_all(READERS[key](str(odd / name))) for key in READERS]
-    assert frames[0].shape == READABLE[name] + (3, )
-    assert frames[0].dtype == np.uint8
+@pytest.mark.parametrize('decoder', OTHERS)
+@pytest.mark.parametrize('name', [*READABLE, *NOT_BY_DECORD])
+def test_decoders_agree(odd, name, decoder):
+    if decoder == 'decord' and name in NOT_BY_DECORD:
+        pytest.skip('decord does not read it')
+    frames = [
+        read_all(READERS[key](str(odd / name))) for key in ('pyav', decoder)
+    ]
+    assert frames[0].shape == {**READABLE, **NOT_BY_DECORD}[name] + (3, )
+    assert frames[0].dtype == frames[1].dtype == np.uint8
     np.testing.assert_array_equal(*frames)
 
 
-@pytest.mark.parametrize('name', PYAV_ONLY)
-def test_files_that_only_pyav_reads(odd, name):
+@pytest.mark.parametrize('name', NOT_BY_DECORD)
+def test_files_that_decord_does_not_read(odd, name):
     path = str(odd / name)
-    assert read_all(PyAVReader(path)).shape == PYAV_ONLY[name] + (3, )
     with pytest.raises(UnreadableVideo, match=f"{name}.*decoder='pyav'"):
         READERS['decord'](path)
 
 
-@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('decoder', DECODERS)
 @pytest.mark.parametrize('name', UNREADABLE)
 def test_damaged_file_is_named(odd, name, decoder):
     with pytest.raises(UnreadableVideo, match=name):
@@ -74,11 +78,11 @@ def test_damaged_file_is_named(odd, name, decoder):
 
 
 def test_every_file_has_an_expectation(odd):
-    known = {*READABLE, *PYAV_ONLY, *UNREADABLE}
+    known = {*READABLE, *NOT_BY_DECORD, *UNREADABLE}
     assert {path.name for path in odd.iterdir()} <= known
 
 
-@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('decoder', DECODERS)
 def test_cut_file_is_named(shared, tmp_path, decoder):
     # The index at the front is whole, half of the frames are gone.
     whole = (shared / 'clips/arm_wrestling.mp4').read_bytes()
@@ -88,7 +92,7 @@ def test_cut_file_is_named(shared, tmp_path, decoder):
         read_all(READERS[decoder](str(path)))
 
 
-@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('decoder', DECODERS)
 @pytest.mark.parametrize(
     'indices', [[0], [279], [0, 279], [185, 186, 187, 188],
                 list(range(100, 164, 4)),
@@ -146,7 +150,7 @@ def test_reading_begins_at_the_key_frame_and_ends_with_the_last(
             PyAVReader(str(path)).read([index])[0], everything[index])
 
 
-@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('decoder', DECODERS)
 def test_frames_of_the_size_that_is_needed(shared, decoder):
     path = str(shared / 'clips/odd/odd_341x257.mp4')
     whole, = READERS[decoder](path).read([30])
@@ -172,9 +176,10 @@ def test_small_frames_of_other_sources(shared, frame_dir):
 
 @pytest.mark.parametrize('name', ['arm_wrestling.mp4', 'odd/vfr.mp4'])
 @pytest.mark.parametrize('segment', [(0., 1.), (2.3, 4.1), (1., 1.001)])
-def test_segments_agree_with_the_whole_video(shared, name, segment):
+@pytest.mark.parametrize('decoder', OTHERS)
+def test_segments_agree_with_the_whole_video(shared, name, segment, decoder):
     path = str(shared / 'clips' / name)
-    readers = [READERS[key](path, *segment) for key in READERS]
+    readers = [READERS[key](path, *segment) for key in ('pyav', decoder)]
     assert len(readers[0]) == len(readers[1])
     frames = [read_all(reader) for reader in readers]
     np.testing.assert_array_equal(*frames)
@@ -184,7 +189,7 @@ def test_segments_agree_with_the_whole_video(shared, name, segment):
         np.testing.assert_array_equal(frames[0], whole)
 
 
-@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('decoder', DECODERS)
 @pytest.mark.parametrize('segment', [(9., 12.), (30., 31.)])
 def test_segment_past_the_end(shared, decoder, segment):
     path = str(shared / 'clips/arm_wrestling.mp4')
@@ -219,7 +224,7 @@ def test_frame_folder_without_the_last_frame(frame_dir):
         FrameFolder(str(frame_dir), 'frame_{:010d}.png', 3, 9)
 
 
-@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('decoder', DECODERS)
 def test_pipeline_steps_open_once_and_share_frames(shared, decoder):
     results = VideoInit(decoder)(
         dict(filename=str(shared / 'clips/odd/five_frames.mp4')))
@@ -244,7 +249,7 @@ def made(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('decoder', DECODERS)
 def test_a_title_in_another_encoding_is_no_fault(made, tmp_path, decoder):
     path = tmp_path / 'latin-1.mp4'
     path.write_bytes(made.read_bytes().replace(b'moving', b'm\xe9ving'))
@@ -254,7 +259,7 @@ def test_a_title_in_another_encoding_is_no_fault(made, tmp_path, decoder):
         read_all(READERS[decoder](str(made))))
 
 
-@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('decoder', DECODERS)
 def test_unknown_codec_is_named(tmp_path, decoder):
     path = tmp_path / 'strange.mkv'
     write_video(path, 'mpeg4', 'yuv420p', {})
@@ -267,17 +272,8 @@ def test_unknown_codec_is_named(tmp_path, decoder):
 def test_a_damaged_frame_is_not_taken_for_a_good_one(tmp_path):
     """FFmpeg makes one up from its neighbours, and says that it did."""
     path = tmp_path / 'damaged.mp4'
-    write_video(path, 'libx264', 'yuv420p', {'bf': '0', 'g': '12', 'qp': '10'})
-    with av.open(str(path)) as container:
-        packets = [x for x in container.demux(video=0) if x.size]
-    data, packet = bytearray(path.read_bytes()), packets[6]
-    start, size = packet.pos, packet.size
-    data[start + size // 2:start + size] = bytes(size - size // 2)
-    path.write_bytes(data)
-    with av.open(str(path)) as container:
-        frames = list(container.decode(video=0))
-    made_up = [x for x, frame in enumerate(frames) if frame.is_corrupt]
-    assert made_up and len(frames) == 12
+    made_up = write_damaged(path)
+    assert made_up
     for index in made_up:
         with pytest.raises(UnreadableVideo, match=f'frame {index} of 12 cann'):
             PyAVReader(str(path)).read([index])
@@ -285,10 +281,12 @@ def test_a_damaged_frame_is_not_taken_for_a_good_one(tmp_path):
     assert len(PyAVReader(str(path)).read([good])) == 1
 
 
-def test_a_size_beyond_all_sizes(made, monkeypatch):
-    monkeypatch.setattr(video, 'MAX_PIXELS', 64 * 48 - 1)
+@pytest.mark.parametrize('decoder', ['pyav', DECODERS[-1]])
+def test_a_size_beyond_all_sizes(made, monkeypatch, decoder):
+    for module in (pyav_reader, torchcodec_reader):
+        monkeypatch.setattr(module, 'MAX_PIXELS', 64 * 48 - 1)
     with pytest.raises(UnreadableVideo, match='whole.mp4'):
-        read_all(PyAVReader(str(made)))
+        read_all(READERS[decoder](str(made)))
 
 
 def test_decord_is_not_asked_about_a_file_that_announces_too_much(
@@ -331,7 +329,7 @@ def no_file(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('decoder', DECODERS)
 @pytest.mark.parametrize('name', ['pipe', 'socket', 'zero', 'folder'])
 def test_pipes_sockets_and_devices_are_not_opened(no_file, name, decoder):
     with pytest.raises(UnreadableVideo, match=f'{name}: is not a file'):
@@ -343,14 +341,14 @@ def test_images_that_are_no_files(no_file):
         FrameFolder(str(no_file), 'pipe', 1, 1)
 
 
-@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('decoder', DECODERS)
 @pytest.mark.parametrize('name', ['a\0b', 'x' * 5000, 'http://host/a.mp4'])
 def test_names_that_no_file_has(name, decoder):
     with pytest.raises(UnreadableVideo, match='cannot be opened'):
         READERS[decoder](name)
 
 
-@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('decoder', DECODERS)
 def test_a_name_is_no_address(made, tmp_path, monkeypatch, decoder):
     """FFmpeg would join the files of `concat:a|b`."""
     monkeypatch.chdir(tmp_path)
@@ -392,7 +390,7 @@ def test_an_image_of_a_size_beyond_all_sizes(frame_dir):
 
 
 def test_unknown_decoder():
-    with pytest.raises(ValueError, match="'decord', 'pyav'"):
+    with pytest.raises(ValueError, match="'decord', 'pyav', 'torchcodec'"):
         VideoInit('opencv')
 
 

@@ -12,12 +12,13 @@ from torch.utils.data import DataLoader
 from cast_mmaction.datasets import (AudioDecode, EpicKitchensDataset,
                                     ShardSampler, VideoInit)
 from cast_mmaction.datasets.seeding import SampleIndex
-from cast_mmaction.datasets.video import READERS, UnreadableVideo
+from cast_mmaction.datasets.video import UnreadableVideo
 from cast_mmaction.preparation import shards as module
 from cast_mmaction.preparation.epic import clips_of
 from cast_mmaction.preparation.shards import read_samples, write_shards
 from cast_mmaction.storage import Store
 from cast_mmaction.storage.addresses import member_of
+from tests.decoders import DECODERS
 from tests.test_preparation.test_prepare import tool
 
 SHARDS = 6
@@ -107,7 +108,7 @@ def _with_draws(files, index, draws):
     return files[Fixed(index, 0, 1)]
 
 
-@pytest.mark.parametrize('decoder', READERS)
+@pytest.mark.parametrize('decoder', DECODERS)
 def test_sound_comes_from_shards_too(data, decoder):
     address = lines(data / 'shards/train.txt')[0].rpartition(' ')[0]
     found = []

@@ -9,6 +9,7 @@ import pytest
 
 from cast_mmaction.preparation import whole
 from tests.conftest import ROOT
+from tests.decoders import DECODERS
 from tests.faults.videos import write_video
 
 SPEC = importlib.util.spec_from_file_location(
@@ -41,7 +42,7 @@ def run(root, name='list.txt', *options):
     return (root / 'good').read_text(), (root / 'bad').read_text()
 
 
-@pytest.mark.parametrize('decoder', ['pyav', 'decord'])
+@pytest.mark.parametrize('decoder', DECODERS)
 def test_a_list_is_parted(root, capsys, decoder):
     good, bad = run(root, 'list.txt', '--decoder', decoder)
     assert good == 'P01_01_0.mp4 0\na b/P01_01_1.mp4 1\n'

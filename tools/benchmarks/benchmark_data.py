@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 
 from cast_mmaction.datasets.sampling import dense_test_indices
 from cast_mmaction.datasets.seeding import SampleIndex
-from cast_mmaction.datasets.video import READERS
+from cast_mmaction.datasets.video import READERS, usable_readers
 from cast_mmaction.repeats import RepeatedPipeline
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,15 +105,20 @@ def _facts(args: argparse.Namespace, path: str) -> Dict[str, Any]:
     return {**environment(CPU, args.clock), **video_facts(path)}
 
 
-def recipe(name: str, decoder: str = '') -> List[Dict[str, Any]]:
-    """A pipeline of the Kinetics recipe, with another decoder on request."""
-    steps = Config.fromfile(ROOT / RECIPE)[name]
-    if decoder:
-        steps = [
-            dict(step, decoder=decoder) if step['type'] == 'VideoInit' else
-            step for step in steps
-        ]
-    return steps
+def recipe(name: str, **options: str) -> List[Dict[str, Any]]:
+    """A pipeline of the Kinetics recipe, with other options of VideoInit."""
+    return [
+        dict(step, **options) if step['type'] == 'VideoInit' else step
+        for step in Config.fromfile(ROOT / RECIPE)[name]
+    ]
+
+
+def ways_to_read() -> Dict[str, Dict[str, str]]:
+    """Options of VideoInit by name: the readers that are here."""
+    ways = {name: dict(decoder=name) for name in usable_readers()}
+    if 'torchcodec' in ways and torch.cuda.is_available():
+        ways['torchcodec, NVDEC'] = dict(decoder='torchcodec', device='cuda')
+    return ways
 
 
 def one_by_one(steps: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
@@ -172,10 +177,10 @@ def reading(args: argparse.Namespace, path: str) -> None:
     test = {
         f'frames of all views once, {name}':
         lambda reader=reader: reader(path).read(union)
-        for name, reader in READERS.items()
+        for name, reader in usable_readers().items()
     }
-    for name in READERS:
-        steps = recipe('test_pipeline', name)
+    for name, options in ways_to_read().items():
+        steps = recipe('test_pipeline', **options)
         test[f'5 x 3 views read, {name}'] = runner(steps[:3], path)
         test[f'5 x 3 views, whole pipeline, {name}'] = runner(steps, path)
     test['MMAction2, 5 x 1 views read'] = runner([
@@ -200,8 +205,8 @@ def reading(args: argparse.Namespace, path: str) -> None:
 
     train = {
         f'cast_mmaction, {name}': _many(
-            runner(recipe('train_pipeline', name)[:3], path), 5)
-        for name in READERS
+            runner(recipe('train_pipeline', **options)[:3], path), 5)
+        for name, options in ways_to_read().items()
     }
     train['MMAction2'] = _many(runner(host_pipeline()[:3], path), 5)
     times = alternate(train, args.rounds, clock=CLOCKS[args.clock])

@@ -71,6 +71,9 @@ PARTS: Dict[str, Part] = {
                    (BENCHMARK, 'model', '--table', 'growth', '--', *HALF,
                     '--rounds', '3', '--max-batch', '32'),
                    (*TINY, '--max-batch', '1'), 2.),
+    'reading': Part('Video by every reader, NVDEC among them',
+                    (BENCHMARK, 'data', '--table', 'reading', '--',
+                     '--rounds', '3'), ('--rounds', '1'), .5),
     # Needs a compiler on the machine, and the most time.
     'compile': Part('torch.compile, bfloat16, batch 8',
                     (BENCHMARK, 'model', '--', '--batch', '8', *HALF,

@@ -68,7 +68,7 @@ def parse_args(argv: Optional[List[str]]) -> argparse.Namespace:
                         '6,600 lists')
     parser.add_argument('--count', type=int, default=60,
                         help='how many of each part (default: 60)')
-    parser.add_argument('--decoder', choices=sorted(usable_readers()),
+    parser.add_argument('--decoder', choices=sorted(videos.READERS),
                         default='pyav')
     parser.add_argument('--json', type=Path, help='write the counts here')
     args = parser.parse_args(argv)

@@ -82,7 +82,8 @@ def test_the_frames_of_real_clips(shared):
 
 
 @needs_torchcodec
-@pytest.mark.parametrize('suffix, codec', [('avi', 'mpeg4'), ('avi', 'libx264'),
+@pytest.mark.parametrize('suffix, codec', [('avi', 'mpeg4'),
+                                           ('avi', 'libx264'),
                                            ('mpg', 'mpeg2video')])
 def test_files_that_do_not_say_when_frames_are_shown(tmp_path, suffix, codec):
     path = tmp_path / f'made.{suffix}'

@@ -15,7 +15,8 @@ from cast_mmaction.datasets import pyav_reader, torchcodec_reader
 from cast_mmaction.datasets.loading import VideoDecode, VideoInit
 from cast_mmaction.datasets.video import (READERS, FrameFolder, PyAVReader,
                                           UnreadableVideo)
-from tests.decoders import DECODERS, OTHERS, write_damaged
+from tests.decoders import (DECODERS, OTHERS, needs_torchcodec,
+                            write_damaged)
 from tests.faults.videos import write_video
 
 # Frames and size of the unusual files that all decoders read.
@@ -50,11 +51,12 @@ def read_all(reader):
     return np.stack(reader.read(range(len(reader))))
 
 
-@pytest.mark.parametrize('decoder', OTHERS)
-@pytest.mark.parametrize('name', [*READABLE, *NOT_BY_DECORD])
+@pytest.mark.parametrize('name, decoder', [
+    pytest.param(name, *decoder.values, marks=decoder.marks)
+    for decoder in OTHERS for name in [*READABLE, *NOT_BY_DECORD]
+    if decoder.values != ('decord', ) or name in READABLE
+])
 def test_decoders_agree(odd, name, decoder):
-    if decoder == 'decord' and name in NOT_BY_DECORD:
-        pytest.skip('decord does not read it')
     frames = [
         read_all(READERS[key](str(odd / name))) for key in ('pyav', decoder)
     ]
@@ -281,7 +283,8 @@ def test_a_damaged_frame_is_not_taken_for_a_good_one(tmp_path):
     assert len(PyAVReader(str(path)).read([good])) == 1
 
 
-@pytest.mark.parametrize('decoder', ['pyav', DECODERS[-1]])
+@pytest.mark.parametrize(
+    'decoder', ['pyav', pytest.param('torchcodec', marks=needs_torchcodec)])
 def test_a_size_beyond_all_sizes(made, monkeypatch, decoder):
     for module in (pyav_reader, torchcodec_reader):
         monkeypatch.setattr(module, 'MAX_PIXELS', 64 * 48 - 1)

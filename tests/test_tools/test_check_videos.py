@@ -52,6 +52,13 @@ def test_a_list_is_parted(root, capsys, decoder):
     assert '4 entries: 2 good' in capsys.readouterr().out
 
 
+def test_videos_are_not_bad_for_want_of_a_reader(root, monkeypatch, capsys):
+    monkeypatch.setattr(tool, 'torchcodec_problem', lambda: 'is not there')
+    with pytest.raises(SystemExit):
+        run(root, 'list.txt', '--decoder', 'torchcodec')
+    assert '--decoder torchcodec: is not there' in capsys.readouterr().err
+
+
 def test_a_scan_goes_on_where_it_was_ended(root, monkeypatch, capsys):
     expected = run(root)
     journal = root / 'good.pyav.journal'

@@ -24,7 +24,7 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional
 from cast_mmaction.atomic_write import atomic_write
 from cast_mmaction.contained import contained
 from cast_mmaction.datasets.epic_kitchens import OFFICIAL_PATHS
-from cast_mmaction.datasets.video import READERS, usable_readers
+from cast_mmaction.datasets.video import READERS
 from cast_mmaction.host import torchcodec_problem
 from cast_mmaction.list_files import (named_cells, quoted, read_lines,
                                       read_rows)
@@ -69,8 +69,8 @@ def parse_args(argv: Optional[List[str]]) -> argparse.Namespace:
         default=300.,
         help='for one video; what takes longer is bad (default: 300)')
     args = parser.parse_args(argv)
-    if args.decoder not in usable_readers():
-        parser.error(f'--decoder {args.decoder}: {torchcodec_problem()}')
+    if args.decoder == 'torchcodec' and torchcodec_problem():
+        parser.error(f'--decoder torchcodec: {torchcodec_problem()}')
     if args.workers < 1 or args.seconds <= 0:
         parser.error('--workers and --seconds must be positive')
     return args

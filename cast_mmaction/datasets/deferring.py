@@ -37,8 +37,8 @@ class DeferClip(BaseTransform):
 
     Takes the place of `FuseClip` and of ``FormatShape``; the draws are the
     same. The pack step behind it needs ``deferred`` among its ``meta_keys``,
-    and the model an `AugmentingActionDataPreprocessor`; :func:`defer_augmentation`
-    changes a config accordingly.
+    and the model an `AugmentingActionDataPreprocessor`;
+    :func:`defer_augmentation` changes a config accordingly.
 
     The frames go to the device as they were decoded, cut to the crop if no
     operation needs more. A clip of 16 frames of 340 x 256 is 4.2 MB, of

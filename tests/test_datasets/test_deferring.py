@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from cast_mmaction.datasets import device_ops, fusing
 from cast_mmaction.datasets.clip_ops import MOVES
 from cast_mmaction.datasets.deferring import (Drawn, check_deferred,
-                                              defer_augmentation)
+                                              defer_augmentation, finished)
 from cast_mmaction.datasets.fusing import View
 from tests.test_datasets.test_rand_augment import CASES, smooth_clip
 from tests.test_engine.test_no_waits import (Transfers, count_reads,
@@ -250,3 +250,21 @@ def test_a_training(tmp_path, frames):
     found = count_reads(runner)
     assert len(found) == 16
     assert not any(x for i, x in found.items() if i not in (7, 15)), found
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_cuda_agrees(frames):
+    """With the CPU, while torch refuses to wait."""
+    clip = torch.tensor(frames)[None]
+    for name, arguments, *_ in CASES:
+        for behind in (), (('Sharpness', (.6, )), ):
+            drawn = Drawn([(name, arguments), *behind],
+                          View((10, 5, 70, 65), (90, 80)), True)
+            there = clip.pin_memory().to('cuda', non_blocking=True)
+            torch.cuda.set_sync_debug_mode('error')
+            try:
+                found = finished(there, drawn)
+            finally:
+                torch.cuda.set_sync_debug_mode(0)
+            differs = (found.cpu().int() - finished(clip, drawn).int()).abs()
+            assert (differs > 1).float().mean() < .001, name

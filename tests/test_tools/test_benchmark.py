@@ -1,6 +1,7 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -143,6 +144,19 @@ def test_the_made_video_is_an_ordinary_one(video):
         video='96x64, 80 frames, h264')
     frames = benchmark_data.READERS['pyav'](video).read([0, 40])
     assert abs(frames[0].astype(int) - frames[1]).mean() > 5  # it moves
+
+
+def test_tables_of_feeding(tmp_path, video):
+    """Of a folder, and what is left to the device."""
+    folder = Path(video).parent
+    row, = run(tmp_path, 'data', '--table', 'feeding', '--video', str(folder),
+               '--rounds', '1')['table.feeding.json']
+    assert row['file'] == folder.name
+    assert row['time of that / recipe']['median'] > 0
+    on_worker, on_device = run(
+        tmp_path, 'data', '--table', 'device', '--batch', '2', '--frame-size',
+        '48', '64', '--rounds', '1')['table.device.json']
+    assert on_worker['MB sent'] > on_device['MB sent']  # 224 x 224 is larger
 
 
 @pytest.mark.parametrize('table, ways', [('reading', 8), ('augmentation', 5),

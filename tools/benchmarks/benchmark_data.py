@@ -4,6 +4,7 @@ import os
 import random
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -14,17 +15,19 @@ import numpy as np
 import torch
 from benchmarking import (CLOCKS, Figure, alternate, environment, json_path,
                           rate, ratio, report)
-from mmaction.registry import DATASETS, TRANSFORMS
+from mmaction.registry import DATASETS, MODELS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from PIL import Image
 from timm.data.auto_augment import rand_augment_transform
 from torch.utils.data import DataLoader
 
+from cast_mmaction.datasets.deferring import defer_augmentation
 from cast_mmaction.datasets.sampling import dense_test_indices
 from cast_mmaction.datasets.seeding import SampleIndex
 from cast_mmaction.datasets.video import READERS, usable_readers
-from cast_mmaction.repeats import RepeatedPipeline
+from cast_mmaction.parcels import parcelled
+from cast_mmaction.repeats import RepeatedPipeline, side_by_side
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = 'configs/_base_/datasets/kinetics400.py'
@@ -127,6 +130,17 @@ def one_by_one(steps: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
         {key: value for key, value in step.items() if key != 'lazy'}
         for step in steps if step['type'] != 'FuseClip'
     ]
+
+
+def deferred(steps: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """A pipeline that leaves the augmentation to a device."""
+    cfg = Config(
+        dict(
+            augment_on_device=True,
+            model=dict(data_preprocessor=dict(type='ActionDataPreprocessor')),
+            train_dataloader=dict(dataset=dict(pipeline=steps))))
+    defer_augmentation(cfg)
+    return cfg.train_dataloader.dataset.pipeline
 
 
 def host_pipeline() -> List[Dict[str, Any]]:
@@ -318,31 +332,105 @@ def augmentation(args: argparse.Namespace, path: str) -> None:
 def feeding(args: argparse.Namespace, path: str) -> None:
     """Clips a second of one core, by the kind of the files."""
     steps, rows = recipe('train_pipeline'), []
+    given = Path(path)
     with tempfile.TemporaryDirectory() as folder:
-        files = {'as given': path}
-        for number, (kind, form) in enumerate(KINDS.items()):
-            files[kind] = encoded_again(path, f'{folder}/{number}.mp4', *form)
-        for kind, file in files.items():
-            ways = {
-                'read': _many(runner(steps[:3], file), 8),
-                'step by step': _many(runner(one_by_one(steps), file), 8),
-                'recipe': _many(runner(steps, file), 8),
-                'two clips': _many(runner(steps, file, 2), 8)
-            }
-            times = alternate(ways, args.rounds, clock=CLOCKS[args.clock])
-            clips = rate(times, 'recipe', 8)
-            rows.append({
-                'file': kind,
-                'ms a clip': Figure.of([1e3 / 8 * x for x in times['recipe']]),
-                'reading': ratio(times, 'read', 'recipe'),
-                '/ step by step': ratio(times, 'recipe', 'step by step'),
-                'clips/s a core': clips,
-                'two of a video': rate(times, 'two clips', 16),
-                'time of the two / one': ratio(times, 'two clips', 'recipe'),
-                f'cores for {WANTED} clips/s': f'{WANTED / clips.median:.1f}'
-            })
+        if given.is_dir():
+            kinds = {given.name: sorted(map(str, given.glob('*.mp4')))}
+        else:
+            kinds = {'as given': [path]}
+            for number, (kind, form) in enumerate(KINDS.items()):
+                kinds[kind] = [
+                    encoded_again(path, f'{folder}/{number}.mp4', *form)
+                ]
+        for kind, files in kinds.items():
+            rows.append(dict(file=kind, **_fed(args, steps, files)))
     report('feeding a GPU', rows, environment(CPU, args.clock),
            json_path(args.json, 'feeding'))
+
+
+def _fed(args: argparse.Namespace, steps: List[Dict[str, Any]],
+         files: List[str]) -> Dict[str, Any]:
+    """What a clip of some files costs, packed for the way to the training."""
+    once = -(-8 // len(files))  # clips of a file, at least 8 of all
+    count = once * len(files)
+
+    def way(steps: List[Dict[str, Any]], repeats: int = 1,
+            packed: bool = True) -> Callable[[], None]:
+        steps_of = [runner(steps, file, repeats) for file in files]
+
+        def work() -> None:
+            clips = [step() for step in steps_of]
+            if packed:
+                parcelled(partial(side_by_side, pseudo_collate), clips)
+
+        return _many(work, once)
+
+    ways = {
+        'read': way(steps[:3], packed=False),
+        'step by step': way(one_by_one(steps)),
+        'recipe': way(steps),
+        'two clips': way(steps, 2),
+        'deferred': way(deferred(steps))
+    }
+    times = alternate(ways, args.rounds, clock=CLOCKS[args.clock])
+    clips = rate(times, 'recipe', count)
+    return {
+        'ms a clip': Figure.of([1e3 / count * x for x in times['recipe']]),
+        'reading': ratio(times, 'read', 'recipe'),
+        '/ step by step': ratio(times, 'recipe', 'step by step'),
+        'clips/s a core': clips,
+        'two of a video': rate(times, 'two clips', 2 * count),
+        'time of the two / one': ratio(times, 'two clips', 'recipe'),
+        'augmented on the device': rate(times, 'deferred', count),
+        'time of that / recipe': ratio(times, 'deferred', 'recipe'),
+        f'cores for {WANTED} clips/s': f'{WANTED / clips.median:.1f}'
+    }
+
+
+def device(args: argparse.Namespace, path: str) -> None:
+    """What a batch takes the data preprocessor: sent and normalised, and
+    augmented before that."""
+    place = torch.device(args.device)
+    rng = np.random.RandomState(0)
+    height, width = args.frame_size
+    frames = rng.randint(0, 256, (16, height, width, 3), dtype=np.uint8)
+    clip = dict(
+        img_shape=(height, width),
+        original_shape=(height, width),
+        modality='RGB',
+        label=0,
+        num_clips=1,
+        clip_len=16)
+    steps, batches = recipe('train_pipeline'), {}
+    for name, ending in dict(worker=steps, device=deferred(steps)).items():
+        np.random.seed(0), random.seed(0)
+        pipeline = Compose([TRANSFORMS.build(step) for step in ending[3:]])
+        samples = [pipeline(dict(clip, imgs=list(frames)))
+                   for _ in range(args.batch)]
+        for sample in samples if place.type == 'cuda' else ():
+            sample['inputs'] = sample['inputs'].contiguous().pin_memory()
+        batches[name] = pseudo_collate(samples)
+    model = MODELS.build(
+        dict(
+            type='AugmentingActionDataPreprocessor',
+            mean=[123.675, 116.28, 103.53],
+            std=[58.395, 57.12, 57.375],
+            format_shape='NCTHW')).to(place)
+    ways = {
+        f'augmented by the {name}': partial(model, batch, training=True)
+        for name, batch in batches.items()
+    }
+    times = alternate(ways, args.rounds, place, clock=CLOCKS[args.clock])
+    report(
+        f'{args.batch} clips of 16 x {width} x {height} in the preprocessor',
+        [{
+            'way': name,
+            'ms a batch': Figure.of([1e3 * x for x in times[name]]),
+            'ms a clip': Figure.of(
+                [1e3 / args.batch * x for x in times[name]]),
+            'MB sent': f'{sum(x.numel() for x in batch["inputs"]) / 1e6:.0f}'
+        } for name, batch in zip(ways, batches.values())],
+        environment(place, args.clock), json_path(args.json, 'device'))
 
 
 def _data_set(path: str, count: int, folder: str) -> torch.utils.data.Dataset:
@@ -433,6 +521,7 @@ def _resident() -> int:
 TABLES = dict(
     reading=reading,
     feeding=feeding,
+    device=device,
     augmentation=augmentation,
     stages=stages,
     loader=loader,
@@ -444,10 +533,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--table', choices=TABLES, help='only this one; default all')
     parser.add_argument(
-        '--video', help='a file to read; default one made on the spot, 300 '
-        'frames of 340 x 256')
+        '--video', help='a file to read, for --table feeding also a folder of '
+        'mp4 files; default one made on the spot, 300 frames of 340 x 256')
     parser.add_argument(
         '--workers', type=int, default=2, help='most loader processes')
+    parser.add_argument(
+        '--batch', type=int, default=64, help='clips of --table device')
+    parser.add_argument(
+        '--frame-size',
+        type=int,
+        nargs=2,
+        default=(256, 340),
+        metavar=('HEIGHT', 'WIDTH'),
+        help='of --table device')
     parser.add_argument(
         '--clips', type=int, default=5000, help='length of the memory curve')
 

@@ -48,6 +48,7 @@ PARTS: Dict[str, Part] = {
         'CUDA tests',
         ('-m', 'pytest', '-q', '-ra', 'tests/test_cuda.py',
          'tests/test_engine/test_no_waits.py',
+         'tests/test_datasets/test_deferring.py::test_cuda_agrees',
          # Losses, gradients and signals of trainings on the device.
          'tests/test_engine/test_non_finite.py::'
          'test_stops_before_the_weights_are_touched',
@@ -64,6 +65,11 @@ PARTS: Dict[str, Part] = {
     'views': Part('The 15 views of a test video in one batch',
                   (BENCHMARK, 'model', '--', '--batch', '15', '--no-train',
                    *HALF, '--options', 'half', '--rounds', '5'), TINY, 1.),
+    'augmentation': Part(
+        'What augmentation on the device takes, 64 clips',
+        (BENCHMARK, 'data', '--table', 'device', '--', '--rounds', '5'),
+        ('--batch', '1', '--frame-size', '64', '80', '--rounds', '1',
+         '--device', 'cpu'), .5),
     'float32': Part('float32, in TensorFloat-32 where the GPU has it',
                     (BENCHMARK, 'model', '--', '--batch', '4', '--rounds',
                      '3'), TINY, 1.),

@@ -1,0 +1,172 @@
+"""Does a core feed more clips than in another version of this project?
+
+    git worktree add ../before COMMIT
+    python tools/benchmarks/compare_feeding.py ../before VIDEO FOLDER ...
+
+A process for each checkout, and one for this one with augment_on_device, has a
+loader with one worker and the training pipeline of Kinetics-400. They take
+turns, with the same draws. Counted are the CPU's seconds of the worker, for
+all that it does from the file to the batch it hands over, so that others on
+the machine lengthen a run but hardly a figure; ratios are taken round by
+round. A folder is one line of the table: all its mp4 files.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from multiprocessing import active_children
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Dict, List
+
+HERE = Path(__file__).resolve()
+ROOT = HERE.parents[2]
+WAYS = ('before', 'now', 'augment_on_device')
+
+
+class Contender:
+    """A process that reads with the package of a checkout."""
+
+    def __init__(self, checkout: Path, **task) -> None:
+        env = dict(
+            os.environ,
+            PYTHONPATH=str(checkout),
+            OMP_NUM_THREADS='1',
+            CUDA_VISIBLE_DEVICES='')
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE), '--child', json.dumps(task)],
+            env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        origin = Path(self._answer())
+        if checkout not in origin.parents:
+            self.close()
+            raise SystemExit(f'{checkout}: its processes import {origin}')
+
+    def seconds(self, place: int, epoch: int) -> float:
+        """Of the worker, for all clips of a place."""
+        print(place, epoch, file=self.process.stdin, flush=True)
+        return self._answer()
+
+    def _answer(self) -> Any:
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit('a process of the comparison has ended; its '
+                             'error is above')
+        return json.loads(line)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def serve(places: List[List[str]], clips: int, defer: bool) -> None:
+    """Reads all clips of a place whenever a line of stdin asks for it."""
+    answers, sys.stdout = sys.stdout, sys.stderr  # answers are all that is out
+    # Older versions stop at a host that does not fit the newest transformers.
+    vindlu = 'mmaction.models.multimodal'
+    sys.modules[vindlu] = ModuleType(vindlu)
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+    from mmengine.runner import Runner
+
+    import cast_mmaction
+    checkout = Path(cast_mmaction.__file__).parents[1]
+    init_default_scope('mmaction')
+    cfg = Config.fromfile(
+        str(checkout / 'configs/_base_/datasets/kinetics400.py'))
+    if defer:
+        from cast_mmaction.datasets.deferring import defer_augmentation
+        cfg.merge_from_dict(
+            dict(
+                augment_on_device=True,
+                model=dict(
+                    data_preprocessor=dict(type='ActionDataPreprocessor'))))
+        defer_augmentation(cfg)
+    loaders = []
+    with tempfile.TemporaryDirectory() as folder:
+        for files in places:
+            listed = Path(folder) / f'{len(loaders)}.txt'
+            lines = [f'{file} 0\n' for file in files]
+            listed.write_text(''.join(
+                (lines * (clips // len(lines) + 1))[:clips]))
+            loader = cfg.train_dataloader.copy()
+            loader.update(
+                batch_size=8,
+                num_workers=1,
+                pin_memory=False,
+                sampler=dict(type='EpochSampler', shuffle=False),
+                dataset=dict(
+                    type='VideoListDataset',
+                    ann_file=str(listed),
+                    pipeline=cfg.train_dataloader.dataset.pipeline))
+            loaders.append(Runner.build_dataloader(loader, seed=0))
+        print(json.dumps(cast_mmaction.__file__), file=answers, flush=True)
+        for line in sys.stdin:
+            place, epoch = map(int, line.split())
+            loaders[place].sampler.set_epoch(epoch)
+            began = _of_workers()
+            for _ in loaders[place]:
+                pass
+            print(_of_workers() - began, file=answers, flush=True)
+
+
+def _of_workers() -> float:
+    """Seconds of CPU of all children; see clock_getcpuclockid(3)."""
+    return sum(
+        time.clock_gettime((~process.pid << 3) | 2)
+        for process in active_children())
+
+
+def main() -> None:
+    """Compare and print."""
+    if sys.argv[1:2] == ['--child']:
+        serve(**json.loads(sys.argv[2]))
+        return
+    from benchmarking import rate, ratio, table
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('other', type=Path, help='the other checkout')
+    parser.add_argument('videos', type=Path, nargs='+')
+    parser.add_argument('--rounds', type=int, default=7)
+    parser.add_argument('--clips', type=int, default=32, help='of a round')
+    args = parser.parse_args()
+    places = [
+        sorted(map(str, place.resolve().glob('*.mp4')))
+        if place.is_dir() else [str(place.resolve())] for place in args.videos
+    ]
+    task = dict(places=places, clips=args.clips)
+    contenders = [
+        Contender(args.other.resolve(), defer=False, **task),
+        Contender(ROOT, defer=False, **task),
+        Contender(ROOT, defer=True, **task)
+    ]
+    rows = []
+    for place, video in enumerate(args.videos):
+        times: Dict[str, List[float]] = {way: [] for way in WAYS}
+        for way in range(len(WAYS)):
+            contenders[way].seconds(place, 0)  # starts the worker
+        for epoch in range(args.rounds):
+            turns = range(len(WAYS))
+            for way in turns if epoch % 2 else reversed(turns):
+                times[WAYS[way]].append(
+                    contenders[way].seconds(place, epoch))
+        rows.append({
+            'video': video.name,
+            **{f'clips/s, {way}': rate(times, way, args.clips)
+               for way in WAYS},
+            # Time of the other as a share of this one's: clips / clips.
+            **{f'{way} / before': ratio(times, 'before', way)
+               for way in WAYS[1:]}
+        })
+        print(f'{video.name}: done', file=sys.stderr, flush=True)
+    print(table(rows))
+    for contender in contenders:
+        contender.close()
+
+
+if __name__ == '__main__':
+    main()

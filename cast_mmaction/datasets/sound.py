@@ -10,6 +10,7 @@ from typing import Iterator, List, NamedTuple, Tuple
 import numpy as np
 
 from .fault import FaultyFile
+from .resampling import resample
 
 # Peak below which a sound is silent: three steps of 16 bits. Codecs turn
 # digital silence into something of this size.
@@ -20,10 +21,14 @@ RUN_UP = 0.1
 MARGIN = 0.02
 # Seconds by which stamps may be wrong: some containers round them to 1/1000.
 STAMP_ERROR = 0.003
-# Samples that are fetched at a time: as many as stay in the CPU's cache.
-PIECE = 2**13
-# Loudest sample of the integer formats, by NumPy's name.
-FULL_SCALE = dict(uint8=2**7, int16=2**15, int32=2**31, int64=2**63)
+# FFmpeg's formats of samples: type, silence and loudest sample.
+FORMATS = dict(
+    u8=(np.uint8, 2**7, 2**7),
+    s16=(np.int16, 0, 2**15),
+    s32=(np.int32, 0, 2**31),
+    s64=(np.int64, 0, 2**63),
+    flt=(np.float32, 0, 1),
+    dbl=(np.float64, 0, 1))
 
 
 class MissingSound(FaultyFile):
@@ -87,7 +92,7 @@ def read_sound(path: str,
         raise MissingSound(path, f'changes its sampling rate {where}')
     rate, = rates
     whole = _join(pieces, round(long * rate))
-    samples = whole if rate == sample_rate else _resample(
+    samples = whole if rate == sample_rate else resample(
         whole, rate, sample_rate)
     skip = round(MARGIN * sample_rate)
     samples = samples[skip:skip + num_samples]
@@ -141,8 +146,7 @@ def _decode(container, stream, start: float, stop: float) -> Iterator[Piece]:
         stream.thread_count = 1
     unit = float(stream.time_base)
     container.seek(int(max(start - RUN_UP, 0) / unit), stream=stream)
-    fifo, place, after = None, 0, start
-    kind = None
+    place, after = None, start
     for frame in container.decode(stream):
         # A frame without a stamp follows the one before.
         time = after if frame.pts is None else frame.pts * unit
@@ -152,36 +156,31 @@ def _decode(container, stream, start: float, stop: float) -> Iterator[Piece]:
         end = time + count / rate
         if end <= start:
             continue
-        this = frame.format.name, frame.layout.name, rate
-        if this != kind or abs(time - after) > STAMP_ERROR:
-            if fifo is not None and fifo.samples:
-                yield Piece(place, _mono(fifo.read()), kind[2])
-            fifo, after, kind = av.AudioFifo(), time, this
-            place = round((time - start) * rate)
+        if place is None or abs(time - after) > STAMP_ERROR:
+            place, after = round((time - start) * rate), time
+        yield Piece(place, _mono(frame), rate)
+        place += count
         after += count / rate
-        frame.pts = None  # or it would have to count samples
-        fifo.write(frame)
-        while fifo.samples >= PIECE:
-            yield Piece(place, _mono(fifo.read(PIECE)), rate)
-            place += PIECE
-    if fifo is not None and fifo.samples:
-        yield Piece(place, _mono(fifo.read()), kind[2])
 
 
 def _mono(frame) -> np.ndarray:
     """Mean of the channels, (N, ), float32 from -1 to 1."""
-    samples = frame.to_ndarray()
-    channels = len(frame.layout.channels)
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, channels).T
-    # Quicker than mean().
-    mean = samples.sum(axis=0, dtype=np.float32)
-    mean /= np.float32(channels)
-    name = samples.dtype.name
-    if name in FULL_SCALE:
-        if name == 'uint8':
-            mean -= FULL_SCALE[name]
-        mean /= np.float32(FULL_SCALE[name])
+    dtype, silence, loudest = FORMATS[frame.format.name.removesuffix('p')]
+    if frame.format.is_planar:
+        # PyAV's to_ndarray() takes as long as it takes to decode AAC.
+        channels = [
+            np.frombuffer(plane, dtype, frame.samples)
+            for plane in frame.planes
+        ]
+    else:
+        channels = frame.to_ndarray().reshape(frame.samples, -1).T
+    mean = channels[0].astype(np.float32)
+    for channel in channels[1:]:
+        mean += channel
+    mean /= np.float32(len(channels))
+    if loudest > 1:
+        mean -= np.float32(silence)
+        mean /= np.float32(loudest)
     return mean
 
 
@@ -209,16 +208,3 @@ def _extent(pieces: List[Piece], start: int,
             covered += max(end - max(begin, last), 0)
             last = max(last, end)
     return first, last, covered
-
-
-def _resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
-    import av
-    resampler = av.AudioResampler('fltp', 'mono', new_rate)
-    parts = []
-    for start in range(0, len(samples), PIECE):
-        frame = av.AudioFrame.from_ndarray(
-            samples[None, start:start + PIECE], 'fltp', 'mono')
-        frame.sample_rate = rate
-        parts += resampler.resample(frame)
-    parts += resampler.resample(None)
-    return np.concatenate([part.to_ndarray()[0] for part in parts])

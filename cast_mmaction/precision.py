@@ -107,3 +107,15 @@ class _Autocast:
 
     def leave(self, model: nn.Module, args: tuple, output) -> None:
         self._open.pop().__exit__(None, None, None)
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Products of float32 matrices in full precision, where TF32 with its
+    10 bits is not enough: in a logarithm of energies."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('highest')
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from mmaction.registry import HOOKS, TRANSFORMS
 from ..models.audio_visual import AUDIOSET_MEAN
-from .fbank import fbank, frame_length, frame_shift, num_frames
-from .sound import MissingSound, Sound, read_sound
+from ..spectrograms.fbank import frame_length, frame_shift, num_frames
+from ..spectrograms.form import Spectrograms, masked
+from .sound import MissingSound, read_recording
 from .unreadable import report_reasons
 from .video import PyAVReader
 
@@ -86,6 +87,12 @@ class AudioDecode(BaseTransform):
         min_share (float): Defaults to 0.9.
         missing (str): ``'mark'`` the sample, or ``'error'``. Defaults to
             ``'mark'``.
+        defer (bool): Leave it to the data preprocessor, on the device of the
+            model, to make the spectrograms; what `SpecAugment` draws, too.
+            ``audio`` is then the sound, (N, ), and the added key ``sound``
+            (dict) says what is to be made of it: the step that packs needs
+            it among its ``meta_keys``. Same numbers, within rounding.
+            Defaults to False.
 
     Raises:
         MissingSound: If sound is missing, with ``missing='error'``.
@@ -102,7 +109,8 @@ class AudioDecode(BaseTransform):
                  file: Optional[str] = None,
                  trimmed: bool = False,
                  min_share: float = 0.9,
-                 missing: str = 'mark') -> None:
+                 missing: str = 'mark',
+                 defer: bool = False) -> None:
         if missing not in ('mark', 'error'):
             raise ValueError(
                 f"missing must be 'mark' or 'error', but got {missing!r}")
@@ -129,20 +137,25 @@ class AudioDecode(BaseTransform):
         self.trimmed = trimmed
         self.min_share = min_share
         self.missing = missing
+        self.defer = defer
 
     def transform(self, results: Dict) -> Dict:
         """Add the spectrograms, or mark the sample."""
         num_views = results['num_clips'] * self.num_crops
         reason = ''
+        form = Spectrograms(self.num_frames, self.num_mel_bins,
+                            self.sample_rate, (0, ) * num_views)
         try:
-            views, windows = self._read(results)
+            samples, windows, form = self._read(results, form)
         except MissingSound as error:
             if self.missing == 'error' and not results.get('unreadable'):
                 raise
             reason = str(error)
-            views = torch.zeros(num_views, self.num_frames, self.num_mel_bins)
-            windows = [0] * num_views
-        results['audio'] = views[:, None]
+            samples, windows = torch.zeros(1), form.windows
+        if self.defer:
+            results['audio'], results['sound'] = samples, form._asdict()
+        else:
+            results['audio'] = form.of(samples)
         begin = torch.tensor(windows) * SHIFT
         results['audio_times'] = torch.stack(
             [begin, begin + self.num_frames * SHIFT], dim=1)
@@ -161,9 +174,10 @@ class AudioDecode(BaseTransform):
         times = times.float().view(results['num_clips'], -1)
         return times.repeat(self.num_crops, 1)
 
-    def _read(self, results: Dict) -> Tuple[Tensor, List[int]]:
-        """The views' spectrograms, (views, frames, bins), and the frames of
-        the segment's that they begin with."""
+    def _read(self, results: Dict, form: Spectrograms
+              ) -> Tuple[Tensor, List[int], Spectrograms]:
+        """The sound, the frames of the segment's spectrogram that the views
+        begin with, and how they are made of the sound."""
         path = self._path(results)
         if results.get('unreadable'):
             raise MissingSound(path, 'its video cannot be read')
@@ -183,7 +197,7 @@ class AudioDecode(BaseTransform):
             container = reader.container
         elif self.file is None and getattr(reader, 'content', None):
             container = PyAVReader(path, content=reader.content).container
-        sound = read_sound(
+        sound = read_recording(
             path,
             start + first * step / self.sample_rate,
             (last - first - 1) * step + frame_length(self.sample_rate),
@@ -192,12 +206,13 @@ class AudioDecode(BaseTransform):
         if sound.share < self.min_share:
             raise MissingSound(
                 path, f'its sound covers {sound.share:.0%} of what is needed')
-        spectrogram = self._spectrogram(sound)
-        views = spectrogram.new_zeros(
-            len(windows), self.num_frames, self.num_mel_bins)
-        for view, window in zip(views, windows):
-            view[:length] = spectrogram[window - first:][:length]
-        return views, windows
+        form = form._replace(
+            windows=tuple(window - first for window in windows),
+            rate=sound.rate,
+            num_samples=sound.num_samples,
+            begin=sound.begin,
+            end=sound.end)
+        return torch.from_numpy(sound.samples), windows, form
 
     def _path(self, results: Dict) -> str:
         path = results.get('filename') or results['frame_dir']
@@ -230,32 +245,22 @@ class AudioDecode(BaseTransform):
             return spread_windows(room, num_clips, self.num_crops)
         return [np.random.randint(room + 1)]
 
-    def _spectrogram(self, sound: Sound) -> Tensor:
-        """(frames, bins); frames that are not wholly there are 0."""
-        found = fbank(
-            torch.from_numpy(sound.samples), self.sample_rate,
-            self.num_mel_bins)
-        step = frame_shift(self.sample_rate)
-        begin = -(-sound.begin // step)
-        end = num_frames(sound.end, self.sample_rate)
-        found[:begin] = 0
-        found[end:] = 0
-        return found
-
     def __repr__(self) -> str:
         return (f'{self.__class__.__name__}(num_frames={self.num_frames}, '
                 f'num_mel_bins={self.num_mel_bins}, '
                 f'sample_rate={self.sample_rate}, '
                 f'num_crops={self.num_crops}, test_mode={self.test_mode}, '
                 f'file={self.file!r}, trimmed={self.trimmed}, '
-                f'min_share={self.min_share}, missing={self.missing!r})')
+                f'min_share={self.min_share}, missing={self.missing!r}, '
+                f'defer={self.defer})')
 
 
 @TRANSFORMS.register_module()
 class SpecAugment(BaseTransform):
     """Hide random stretches of time and bands of frequency.
 
-    Required and changed key: ``audio``.
+    Required and changed key: ``audio``; or ``sound``, where `AudioDecode` has
+    left the spectrograms to the data preprocessor.
 
     Args:
         num_time_masks (int): Defaults to 2.
@@ -279,14 +284,25 @@ class SpecAugment(BaseTransform):
 
     def transform(self, results: Dict) -> Dict:
         """Draw the masks and write them."""
-        audio = results['audio'].clone()
+        size = self._size(results)
+        drawn = []
         for axis, most in self.masks:
-            size = audio.shape[axis]
-            width = np.random.randint(min(most, size))
-            start = np.random.randint(size - width + 1)
-            audio.narrow(axis, start, width).fill_(self.value)
-        results['audio'] = audio
+            width = np.random.randint(min(most, size[axis]))
+            start = np.random.randint(size[axis] - width + 1)
+            drawn.append((axis, start, width, self.value))
+        if 'sound' in results:
+            form = results['sound']
+            results['sound'] = dict(form, masks=(*form['masks'], *drawn))
+        else:
+            results['audio'] = masked(results['audio'].clone(), drawn)
         return results
+
+    @staticmethod
+    def _size(results: Dict) -> Tuple[int, int]:
+        if 'sound' in results:
+            form = results['sound']
+            return form['num_frames'], form['num_mel_bins']
+        return tuple(results['audio'].shape[-2:])
 
     def __repr__(self) -> str:
         return (f'{self.__class__.__name__}(masks={self.masks}, '

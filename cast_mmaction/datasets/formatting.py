@@ -16,7 +16,7 @@ class PackVerbNounInputs(PackActionInputs):
 
     Args:
         meta_keys (Sequence[str]): Keys for the sample's metainfo. Defaults to
-            ``('narration_id', 'img_shape', 'missing_sound')``.
+            ``('narration_id', 'img_shape', 'missing_sound', 'sound')``.
         collect_keys (Sequence[str], optional): Inputs to give by name, as
             models of frames and sound want them. Defaults to None: the
             frames alone.
@@ -25,7 +25,7 @@ class PackVerbNounInputs(PackActionInputs):
     def __init__(
         self,
         meta_keys: Sequence[str] = ('narration_id', 'img_shape',
-                                    'missing_sound'),
+                                    'missing_sound', 'sound'),
         collect_keys: Optional[Sequence[str]] = None,
     ) -> None:
         super().__init__(collect_keys=collect_keys, meta_keys=meta_keys)

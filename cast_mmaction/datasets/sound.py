@@ -8,19 +8,21 @@ from contextlib import nullcontext
 from typing import Iterator, List, NamedTuple, Tuple
 
 import numpy as np
+import torch
 
+from ..spectrograms.resampling import (MARGIN, at_rate, by_ffmpeg,
+                                       has_matrix)
 from .fault import FaultyFile
-from .resampling import resample
 
 # Peak below which a sound is silent: three steps of 16 bits. Codecs turn
 # digital silence into something of this size.
 SILENT_PEAK = 1e-4
 # Seconds decoded before the start: the first frame after a jump is not whole.
 RUN_UP = 0.1
-# Seconds on both sides that only the resampling filter sees.
-MARGIN = 0.02
 # Seconds by which stamps may be wrong: some containers round them to 1/1000.
 STAMP_ERROR = 0.003
+# Frames that are put together at a time: they stay in the CPU's cache.
+RUN = 64
 # FFmpeg's formats of samples: type, silence and loudest sample.
 FORMATS = dict(
     u8=(np.uint8, 2**7, 2**7),
@@ -33,6 +35,27 @@ FORMATS = dict(
 
 class MissingSound(FaultyFile):
     """A video has no sound, or not where it is needed."""
+
+
+class Recording(NamedTuple):
+    """A stretch of sound as it was recorded; its numbers are plain ones.
+
+    Attributes:
+        samples: Mono, (N, ), float32 from -1 to 1; 0 where nothing is. There
+            are `MARGIN` seconds more on both sides.
+        rate: Samples a second, of which `at_rate` can make `sample_rate`.
+        num_samples: Length of the stretch in samples of `sample_rate`, like
+            the following.
+        begin: First sample that is there.
+        end: One past the last sample that is there.
+        share: Part of the stretch that is there, from 0 to 1.
+    """
+    samples: np.ndarray
+    rate: int
+    num_samples: int
+    begin: int
+    end: int
+    share: float
 
 
 class Sound(NamedTuple):
@@ -55,7 +78,22 @@ def read_sound(path: str,
                num_samples: int,
                sample_rate: int,
                container=None) -> Sound:
-    """Read a stretch of sound.
+    """Read a stretch of sound, at the rate that is asked for.
+
+    Args: as `read_recording`, which also says what is raised.
+    """
+    found = read_recording(path, start, num_samples, sample_rate, container)
+    samples = at_rate(
+        torch.from_numpy(found.samples), found.rate, num_samples, sample_rate)
+    return Sound(samples.numpy(), found.begin, found.end, found.share)
+
+
+def read_recording(path: str,
+                   start: float,
+                   num_samples: int,
+                   sample_rate: int,
+                   container=None) -> Recording:
+    """Read a stretch of sound, at the rate that the file has.
 
     Channels are averaged. Only this part of the file is decoded.
 
@@ -63,8 +101,8 @@ def read_sound(path: str,
         path (str): A video, or a file of sound alone.
         start (float): Seconds after the first frame of the video, or after
             the beginning of the sound where there is no video.
-        num_samples (int): Length of the stretch.
-        sample_rate (int): Samples a second to give back.
+        num_samples (int): Length of the stretch, at `sample_rate`.
+        sample_rate (int): Samples a second that it is wanted at.
         container (av.InputContainer, optional): The file, where it is open
             already. It stays open; whoever reads on has to seek first.
 
@@ -91,22 +129,19 @@ def read_sound(path: str,
     if len(rates) > 1:
         raise MissingSound(path, f'changes its sampling rate {where}')
     rate, = rates
-    whole = _join(pieces, round(long * rate))
-    samples = whole if rate == sample_rate else resample(
-        whole, rate, sample_rate)
-    skip = round(MARGIN * sample_rate)
-    samples = samples[skip:skip + num_samples]
-    if len(samples) < num_samples:
-        samples = np.pad(samples, (0, num_samples - len(samples)))
-    length = round(duration * rate)
-    begin, end, covered = _extent(pieces, round(MARGIN * rate), length)
+    samples = _join(pieces, round(long * rate))
+    margin, length = round(MARGIN * rate), round(duration * rate)
+    begin, end, covered = _extent(pieces, margin, length)
     if not covered:
         raise MissingSound(path, f'has no sound {where}')
-    if max(samples.max(), -samples.min()) < SILENT_PEAK:
+    inside = samples[margin:margin + length]
+    if max(inside.max(), -inside.min()) < SILENT_PEAK:
         raise MissingSound(path, f'is silent {where}')
+    if not has_matrix(rate, sample_rate):
+        samples, rate = by_ffmpeg(samples, rate, sample_rate), sample_rate
     scale = num_samples / length
-    return Sound(samples, round(begin * scale), round(end * scale),
-                 covered / length)
+    return Recording(samples, rate, num_samples, round(begin * scale),
+                     round(end * scale), covered / length)
 
 
 class Piece(NamedTuple):
@@ -146,38 +181,52 @@ def _decode(container, stream, start: float, stop: float) -> Iterator[Piece]:
         stream.thread_count = 1
     unit = float(stream.time_base)
     container.seek(int(max(start - RUN_UP, 0) / unit), stream=stream)
-    place, after = None, start
+    run, place, after, kind = [], None, start, None
     for frame in container.decode(stream):
         # A frame without a stamp follows the one before.
         time = after if frame.pts is None else frame.pts * unit
         if time >= stop:
             break
-        count, rate = frame.samples, frame.sample_rate
-        end = time + count / rate
-        if end <= start:
+        rate = frame.sample_rate
+        if time + frame.samples / rate <= start:
             continue
-        if place is None or abs(time - after) > STAMP_ERROR:
+        this = frame.format.name, frame.layout.name, rate
+        gap = place is None or abs(time - after) > STAMP_ERROR
+        if run and (gap or this != kind or len(run) == RUN):
+            yield Piece(began, _mono(run), kind[-1])
+            run = []
+        if gap:
             place, after = round((time - start) * rate), time
-        yield Piece(place, _mono(frame), rate)
-        place += count
-        after += count / rate
+        if not run:
+            began, kind = place, this
+        run.append(frame)
+        place += frame.samples
+        after += frame.samples / rate
+    if run:
+        yield Piece(began, _mono(run), kind[-1])
 
 
-def _mono(frame) -> np.ndarray:
-    """Mean of the channels, (N, ), float32 from -1 to 1."""
-    dtype, silence, loudest = FORMATS[frame.format.name.removesuffix('p')]
-    if frame.format.is_planar:
-        # PyAV's to_ndarray() takes as long as it takes to decode AAC.
-        channels = [
+def _mono(frames) -> np.ndarray:
+    """Mean of the channels of frames of one kind, (N, ), float32 from -1 to
+    1."""
+    kind, count = frames[0].format, frames[0].layout.nb_channels
+    dtype, silence, loudest = FORMATS[kind.name.removesuffix('p')]
+    # By hand: PyAV's to_ndarray() takes as long as it takes to decode AAC.
+    if kind.is_planar:
+        planes = [[
             np.frombuffer(plane, dtype, frame.samples)
             for plane in frame.planes
-        ]
+        ] for frame in frames]
+        channels = list(map(np.concatenate, zip(*planes)))
     else:
-        channels = frame.to_ndarray().reshape(frame.samples, -1).T
+        channels = np.concatenate([
+            np.frombuffer(frame.planes[0], dtype, count * frame.samples)
+            for frame in frames
+        ]).reshape(-1, count).T
     mean = channels[0].astype(np.float32)
     for channel in channels[1:]:
         mean += channel
-    mean /= np.float32(len(channels))
+    mean /= np.float32(count)
     if loudest > 1:
         mean -= np.float32(silence)
         mean /= np.float32(loudest)

@@ -12,6 +12,7 @@ from mmaction.registry import MODELS
 from mmaction.utils import SampleList
 from torch import Tensor
 
+from ..spectrograms.form import Spectrograms
 from .blending import with_num_classes
 
 # Of the log-mel energies of AudioSet, on which AST was trained.
@@ -25,8 +26,8 @@ class AudioVisualDataPreprocessor(ActionDataPreprocessor):
 
     Inputs are those of `AudioDecode`: ``imgs``, ``audio`` and ``has_audio``;
     others, such as ``imgs_times`` and ``audio_times``, are stacked. ``audio``
-    may also come alone. As AST has it, a spectrogram becomes
-    ``(x - mean) / (2 * std)``.
+    may also come alone. With ``AudioDecode(defer=True)`` the spectrograms are
+    made here. As AST has it, a spectrogram becomes ``(x - mean) / (2 * std)``.
 
     Args:
         audio_mean (float): Defaults to that of AudioSet.
@@ -36,7 +37,7 @@ class AudioVisualDataPreprocessor(ActionDataPreprocessor):
             config of `AudioVisualBlending`.
 
     Raises:
-        ValueError: If a sample lacks an input; it is named.
+        ValueError: If a sample lacks an input, or ``sound``; it is named.
     """
 
     def __init__(self,
@@ -65,7 +66,7 @@ class AudioVisualDataPreprocessor(ActionDataPreprocessor):
             alone just that tensor, for a recognizer of one input.
         """
         if isinstance(inputs, dict) and inputs.keys() == {'audio'}:
-            return self._normalise(inputs['audio']), data_samples
+            return self._audio(inputs['audio'], data_samples), data_samples
         wanted = {'imgs', 'audio', 'has_audio'}
         if not isinstance(inputs, dict) or wanted - inputs.keys():
             raise ValueError(
@@ -73,7 +74,7 @@ class AudioVisualDataPreprocessor(ActionDataPreprocessor):
                 'into the pipeline, and at its end collect_keys='
                 "('imgs', 'audio', 'has_audio')")
         imgs, data_samples = super().preprocess(inputs['imgs'], data_samples)
-        audio = self._normalise(inputs['audio'])
+        audio = self._audio(inputs['audio'], data_samples)
         has_audio = torch.stack(inputs['has_audio'])
         if training and self.blending is not None:
             imgs, audio, data_samples = self.blending(imgs, audio, has_audio,
@@ -86,9 +87,24 @@ class AudioVisualDataPreprocessor(ActionDataPreprocessor):
             imgs=imgs, audio=audio, has_audio=has_audio,
             **others), data_samples
 
-    def _normalise(self, audio: List[Tensor]) -> Tensor:
-        return ((torch.stack(audio) - self.audio_mean) /
-                (2 * self.audio_std))
+    def _audio(self, audio: List[Tensor],
+               data_samples: Optional[SampleList]) -> Tensor:
+        samples = data_samples or [{}] * len(audio)
+        return (torch.stack([
+            self._spectrograms(sound, sample.get('sound'))
+            for sound, sample in zip(audio, samples)
+        ]) - self.audio_mean) / (2 * self.audio_std)
+
+    @staticmethod
+    def _spectrograms(audio: Tensor, form: Optional[dict]) -> Tensor:
+        if form is not None:
+            return Spectrograms(**form).of(audio)
+        if audio.dim() == 1:
+            raise ValueError(
+                'AudioDecode has left the spectrograms to the data '
+                "preprocessor (defer=True): add 'sound' to the meta_keys of "
+                "the pipeline's last step")
+        return audio
 
 
 @MODELS.register_module()

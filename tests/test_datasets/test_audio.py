@@ -10,10 +10,10 @@ from cast_mmaction.datasets import (EpicKitchensDataset, EpochSampler,
                                     MissingSound, MissingSoundHook,
                                     UnreadableVideo, VideoListDataset)
 from cast_mmaction.datasets.audio import spread_windows
-from cast_mmaction.datasets.fbank import fbank
 from cast_mmaction.datasets.sound import read_sound
 from cast_mmaction.models.audio_visual import AUDIOSET_MEAN
-from mmaction.registry import TRANSFORMS
+from cast_mmaction.spectrograms.fbank import fbank
+from mmaction.registry import MODELS, TRANSFORMS
 from tests.decoders import DECODERS
 from tests.sounding import FPS, damage_sound, tone, write_sounding
 
@@ -322,3 +322,57 @@ def test_seconds_of_frames_and_spectrograms(video):
     starts = spread_windows(398 - 100, 2, 3)
     torch.testing.assert_close(sounds[:, 0], torch.tensor(starts) / 100)
     torch.testing.assert_close(sounds[:, 1] - sounds[:, 0], torch.ones(6))
+
+
+# spectrograms that the data preprocessor makes
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('deferred')
+    sweep = tone(4, 44100) * np.linspace(0.1, 1, 4 * 44100, dtype=np.float32)
+    write_sounding(folder / 'stereo.mp4', sweep, seconds=4)
+    write_sounding(
+        folder / 'late.mkv', SWEEP[:3 * RATE], RATE, 'mono', 'pcm_s16le',
+        seconds=4, sound_start=0.5)
+    write_sounding(folder / 'odd.mkv', tone(4, 44101), 44101, 'mono',
+                   'pcm_s16le', seconds=4)
+    write_sounding(folder / 'mute.mp4', None)
+    return folder
+
+
+@pytest.mark.parametrize('options', [
+    dict(num_frames=100),
+    dict(num_frames=1024),
+    dict(num_frames=120, num_clips=2, num_crops=3, test_mode=True)
+])
+def test_deferred_spectrograms_are_the_same(folder, options):
+    preprocessor = MODELS.build(dict(type='AudioVisualDataPreprocessor'))
+    names = ['stereo.mp4', 'late.mkv', 'odd.mkv', 'mute.mp4']
+    found = {}
+    for defer in (False, True):
+        pack = dict(
+            type='PackActionInputs',
+            collect_keys=('audio', ),
+            meta_keys=('missing_sound', 'sound'))
+        np.random.seed(0)  # the same windows and masks
+        batch = pseudo_collate([
+            run(str(folder / name), dict(type='SpecAugment', time_mask=20),
+                dict(type='SpecAugment'), pack, defer=defer, min_share=0.,
+                **options) for name in names
+        ])
+        shapes = {x.dim() for x in batch['inputs']['audio']}
+        assert shapes == ({1} if defer else {4})
+        found[defer] = preprocessor(batch)['inputs']
+    assert found[True].shape[1:] == (
+        options.get('num_clips', 1) * options.get('num_crops', 1), 1,
+        options['num_frames'], 32)
+    assert torch.equal(found[True], found[False])
+
+
+def test_deferred_without_its_form(folder):
+    preprocessor = MODELS.build(dict(type='AudioVisualDataPreprocessor'))
+    pack = dict(type='PackActionInputs', collect_keys=('audio', ))
+    batch = pseudo_collate([run(str(folder / 'stereo.mp4'), pack, defer=True)])
+    with pytest.raises(ValueError, match="add 'sound' to the meta_keys"):
+        preprocessor(batch)

@@ -231,6 +231,34 @@ def test_a_step_only_sends(case):
     assert transfers.asynchronous >= 4  # two clips, their labels
 
 
+def test_spectrograms_are_made_without_waiting():
+    """Of sound that `AudioDecode` has not touched."""
+    from cast_mmaction.spectrograms.fbank import mel_filters
+    from cast_mmaction.spectrograms.form import Spectrograms
+    from cast_mmaction.spectrograms.resampling import ffmpegs_filter
+    form = Spectrograms(100, 16, 16000, (0, ), 44100, 16240, 100, 16000,
+                        ((-2, 10, 5, 0.), (-1, 3, 4, 0.)))
+    batch = dict(
+        inputs=dict(audio=[torch.randn(46526) for _ in range(2)]),
+        data_samples=[
+            ActionDataSample(metainfo=dict(sound=form._asdict()))
+            for _ in range(2)
+        ])
+    preprocessor = MODELS.build(dict(type='AudioVisualDataPreprocessor'))
+    preprocessor._device = torch.device('cuda')
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    try:
+        with mode, Transfers() as transfers:
+            audio = preprocessor(batch)['inputs']
+    finally:  # what they keep is not real
+        mel_filters.cache_clear()
+        ffmpegs_filter.cache_clear()
+    assert audio.device.type == 'cuda'
+    assert audio.shape == (2, 1, 1, 100, 16)
+    assert not transfers.waits
+    assert transfers.asynchronous == 4  # two sounds, two tables
+
+
 # on a real one
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 import shapes
-from cast_mmaction.datasets.fbank import fbank
+from cast_mmaction.spectrograms.fbank import fbank
 
 FPS = 8
 RATE = 16000

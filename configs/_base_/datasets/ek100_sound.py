@@ -12,7 +12,7 @@ inputs = dict(
     collect_keys=('imgs', 'audio', 'has_audio', 'imgs_times', 'audio_times'))
 train_pipeline = _base_.train_pipeline
 train_pipeline[2:2] = [
-    dict(type='AudioDecode', num_frames=400),
+    dict(type='AudioDecode', num_frames=400, defer=True),
     dict(type='SpecAugment')
 ]
 train_pipeline[-1] = inputs

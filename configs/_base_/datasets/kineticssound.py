@@ -8,10 +8,10 @@ _base_ = 'kinetics400.py'
 inputs = dict(
     type='PackActionInputs',
     collect_keys=('imgs', 'audio', 'has_audio'),
-    meta_keys=('img_shape', 'missing_sound'))
+    meta_keys=('img_shape', 'missing_sound', 'sound'))
 train_pipeline = _base_.train_pipeline
 train_pipeline[2:2] = [
-    dict(type='AudioDecode', num_frames=1024),
+    dict(type='AudioDecode', num_frames=1024, defer=True),
     dict(type='SpecAugment')
 ]
 train_pipeline[-1] = inputs

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..precision import full_float32
+
 LOW = 20.  # Hz
 PRE_EMPHASIS = 0.97
 FLOOR = torch.finfo(torch.float32).eps
@@ -70,9 +72,11 @@ def fbank(waveform: Tensor, sample_rate: int, num_mel_bins: int) -> Tensor:
     spectrum = torch.fft.rfft(padded)
     power = spectrum.real**2 + spectrum.imag**2  # quicker than abs()**2
     # The highest frequency is in no band.
-    filters = mel_filters(sample_rate, width, num_mel_bins)
-    energies = power[..., :-1] @ filters.to(power)
-    return energies.clamp_min(FLOOR).log()
+    filters = mel_filters(sample_rate, width, num_mel_bins, power.dtype,
+                          power.device)
+    with full_float32():
+        energies = power[..., :-1] @ filters
+    return energies.clamp_min_(FLOOR).log_()
 
 
 def _mel(frequency: Tensor) -> Tensor:
@@ -80,20 +84,24 @@ def _mel(frequency: Tensor) -> Tensor:
 
 
 @lru_cache
-def mel_filters(sample_rate: int, width: int, num_mel_bins: int) -> Tensor:
+def mel_filters(sample_rate: int, width: int, num_mel_bins: int,
+                dtype: torch.dtype, device: torch.device) -> Tensor:
     """Triangles that are straight in mel space and overlap by half.
 
     Args:
         sample_rate: Hz.
         width: Points of the Fourier transform.
         num_mel_bins: Bands.
+        dtype: Of the result.
+        device: Of the result.
 
     Returns:
-        (width / 2, num_mel_bins), float64.
+        (width / 2, num_mel_bins).
     """
     ends = torch.tensor([LOW, sample_rate / 2], dtype=torch.float64)
     edges = torch.linspace(*_mel(ends), num_mel_bins + 2, dtype=torch.float64)
     step = edges[1] - edges[0]
     points = torch.arange(width // 2, dtype=torch.float64)
     mel = _mel(points * sample_rate / width)[:, None]
-    return (1 - (mel - edges[1:-1]).abs() / step).clamp_min(0)
+    filters = (1 - (mel - edges[1:-1]).abs() / step).clamp_min(0)
+    return filters.to(device, dtype, non_blocking=True)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cast_mmaction.datasets.fbank import fbank, num_frames
+from cast_mmaction.spectrograms.fbank import fbank, num_frames
 
 # torchaudio 2.11.0's compliance.kaldi.fbank of noise(rate) * 0.4: htk_compat,
 # no energy, Hann, no dither, 10 ms; every 33rd frame, every quarter of bins.

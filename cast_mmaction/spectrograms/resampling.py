@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..precision import full_float32
+
 # Samples of a common period up to which there is a matrix: all usual rates
 # have less, 44,100 Hz has 441 to 16,000 Hz.
 LONGEST_PERIOD = 2000
@@ -21,6 +23,8 @@ WIDTH = 128
 # Zero crossings of the filter to either side, at the lower of the two rates;
 # FFmpeg has 16.
 CROSSINGS = 17
+# Seconds on both sides of a stretch that only the filter sees.
+MARGIN = 0.02
 # Samples that FFmpeg gets at a time: as many as stay in the CPU's cache.
 PIECE = 2**13
 
@@ -38,29 +42,51 @@ class Filter(NamedTuple):
     reach: int
 
 
-def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
+def at_rate(samples: Tensor, rate: int, num_samples: int,
+            sample_rate: int) -> Tensor:
+    """A stretch of sound at another rate, without its margins.
+
+    Args:
+        samples: With `MARGIN` on both sides, (N, ), on any device.
+        rate: Theirs; see `has_matrix`.
+        num_samples: To give back.
+        sample_rate: To give back.
+
+    Returns:
+        (num_samples, ).
+    """
+    skip = round(MARGIN * sample_rate)
+    samples = resample(samples, rate, sample_rate)[skip:][:num_samples]
+    return F.pad(samples, (0, num_samples - len(samples)))
+
+
+def has_matrix(rate: int, new_rate: int) -> bool:
+    """Whether `resample` can do it."""
+    return rate // math.gcd(rate, new_rate) <= LONGEST_PERIOD
+
+
+def resample(samples: Tensor, rate: int, new_rate: int) -> Tensor:
     """Bring a sound to another rate; there is silence on both sides of it.
 
     Args:
-        samples: (N, ), float32.
-        rate: Samples a second.
+        samples: (N, ), float32, on any device.
+        rate: Samples a second; see `has_matrix`.
         new_rate: Samples a second to give back.
 
     Returns:
-        (M, ), float32, at least ``N * new_rate / rate`` samples.
+        (M, ), at least ``N * new_rate / rate`` samples.
     """
-    if rate // math.gcd(rate, new_rate) > LONGEST_PERIOD:
-        return by_ffmpeg(samples, rate, new_rate)
-    matrix, step, reach = ffmpegs_filter(rate, new_rate)
+    if rate == new_rate:
+        return samples
+    matrix, step, reach = ffmpegs_filter(rate, new_rate, samples.device)
     blocks = -(-len(samples) // step)
-    padded = F.pad(
-        torch.from_numpy(samples),
-        (reach, blocks * step - len(samples) + reach))
-    return (padded.unfold(0, len(matrix), step) @ matrix).flatten().numpy()
+    padded = F.pad(samples, (reach, blocks * step - len(samples) + reach))
+    with full_float32():
+        return (padded.unfold(0, len(matrix), step) @ matrix).flatten()
 
 
 @lru_cache(maxsize=16)
-def ffmpegs_filter(rate: int, new_rate: int) -> Filter:
+def ffmpegs_filter(rate: int, new_rate: int, device: torch.device) -> Filter:
     """FFmpeg's answers to one sample at every place of a period."""
     common = math.gcd(rate, new_rate)
     repeats = -(-WIDTH * common // new_rate)
@@ -80,12 +106,12 @@ def ffmpegs_filter(rate: int, new_rate: int) -> Filter:
     block = (place - row + reach) // step
     near = abs(row - reach - column * rate / new_rate) <= reach
     matrix = np.where(near, answers[block * width + column], 0)
-    return Filter(torch.from_numpy(matrix), step, reach)
+    matrix = torch.from_numpy(matrix).to(device, non_blocking=True)
+    return Filter(matrix, step, reach)
 
 
 def by_ffmpeg(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
-    """Bring a sound to another rate with FFmpeg's resampler; see `resample`.
-    """
+    """Bring a sound to any other rate with FFmpeg's resampler, (M, )."""
     import av
     resampler = av.AudioResampler('fltp', 'mono', new_rate)
     parts = []

@@ -1,0 +1,1 @@
+"""From samples of sound to spectrograms, on any device."""

@@ -68,8 +68,8 @@ def test_the_data_fit_the_model_and_the_name(path):
     gpus, batch = map(int, re.search(r'_(\d+)xb(\d+)-', path.stem).groups())
     assert cfg.train_dataloader.batch_size == batch
     steps = cfg.optim_wrapper.get('accumulative_counts', 1)
-    clips = int(re.search(r'= (\d+) clips', path.read_text())[1])
-    assert gpus * batch * steps == clips
+    stated = re.search(r'= (\d+) (?:clips|videos)', path.read_text())[1]
+    assert gpus * batch * steps == int(stated)
     assert f'-{cfg.train_cfg.max_epochs}e_' in path.stem
     if 'ek100' in path.stem:
         assert cfg.model.cls_head.type == 'VerbNounHead'

@@ -1,5 +1,6 @@
 import argparse
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -221,3 +222,17 @@ def test_sound_does_not_change_which_pictures_are_read(video, monkeypatch):
     assert len(seen) == 6
     for mute, heard in zip(seen[:3], seen[3:]):
         assert (mute == heard).all()
+
+
+@pytest.mark.slow
+def test_feeding_against_another_checkout(tmp_path, video):
+    """Here against itself: as fast, but for the device's part."""
+    done = subprocess.run(
+        [sys.executable, ROOT / 'tools/benchmarks/compare_feeding.py', ROOT,
+         Path(video).parent, '--rounds', '1', '--clips', '8'],
+        capture_output=True,
+        text=True)
+    assert done.returncode == 0, done.stderr
+    head, rule, row = done.stdout.strip().splitlines()
+    assert 'augment_on_device / before' in head
+    assert Path(video).parent.name in row

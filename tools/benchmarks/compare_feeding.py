@@ -12,62 +12,22 @@ round. A folder is one line of the table: all its mp4 files.
 """
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from multiprocessing import active_children
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Dict, List
+from typing import Dict, List
 
-HERE = Path(__file__).resolve()
-ROOT = HERE.parents[2]
+from contender import CHILD, Contender, child
+
+ROOT = Path(__file__).resolve().parents[2]
 WAYS = ('before', 'now', 'augment_on_device')
-
-
-class Contender:
-    """A process that reads with the package of a checkout."""
-
-    def __init__(self, checkout: Path, **task) -> None:
-        env = dict(
-            os.environ,
-            PYTHONPATH=str(checkout),
-            OMP_NUM_THREADS='1',
-            CUDA_VISIBLE_DEVICES='')
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE), '--child', json.dumps(task)],
-            env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        origin = Path(self._answer())
-        if checkout not in origin.parents:
-            self.close()
-            raise SystemExit(f'{checkout}: its processes import {origin}')
-
-    def seconds(self, place: int, epoch: int) -> float:
-        """Of the worker, for all clips of a place."""
-        print(place, epoch, file=self.process.stdin, flush=True)
-        return self._answer()
-
-    def _answer(self) -> Any:
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit('a process of the comparison has ended; its '
-                             'error is above')
-        return json.loads(line)
-
-    def close(self) -> None:
-        """Ends the process."""
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def serve(places: List[List[str]], clips: int, defer: bool) -> None:
     """Reads all clips of a place whenever a line of stdin asks for it."""
-    answers, sys.stdout = sys.stdout, sys.stderr  # answers are all that is out
-    # Older versions stop at a host that does not fit the newest transformers.
-    vindlu = 'mmaction.models.multimodal'
-    sys.modules[vindlu] = ModuleType(vindlu)
+    answer = child()
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
     from mmengine.runner import Runner
@@ -103,14 +63,14 @@ def serve(places: List[List[str]], clips: int, defer: bool) -> None:
                     ann_file=str(listed),
                     pipeline=cfg.train_dataloader.dataset.pipeline))
             loaders.append(Runner.build_dataloader(loader, seed=0))
-        print(json.dumps(cast_mmaction.__file__), file=answers, flush=True)
+        answer(cast_mmaction.__file__)
         for line in sys.stdin:
             place, epoch = map(int, line.split())
             loaders[place].sampler.set_epoch(epoch)
             began = _of_workers()
             for _ in loaders[place]:
                 pass
-            print(_of_workers() - began, file=answers, flush=True)
+            answer(_of_workers() - began)
 
 
 def _of_workers() -> float:
@@ -122,7 +82,7 @@ def _of_workers() -> float:
 
 def main() -> None:
     """Compare and print."""
-    if sys.argv[1:2] == ['--child']:
+    if sys.argv[1:2] == [CHILD]:
         serve(**json.loads(sys.argv[2]))
         return
     from benchmarking import rate, ratio, table
@@ -138,22 +98,22 @@ def main() -> None:
         sorted(map(str, place.resolve().glob('*.mp4')))
         if place.is_dir() else [str(place.resolve())] for place in args.videos
     ]
-    task = dict(places=places, clips=args.clips)
     contenders = [
-        Contender(args.other.resolve(), defer=False, **task),
-        Contender(ROOT, defer=False, **task),
-        Contender(ROOT, defer=True, **task)
+        Contender(
+            checkout, __file__, places=places, clips=args.clips, defer=defer)
+        for checkout, defer in ((args.other.resolve(), False), (ROOT, False),
+                                (ROOT, True))
     ]
     rows = []
     for place, video in enumerate(args.videos):
         times: Dict[str, List[float]] = {way: [] for way in WAYS}
         for way in range(len(WAYS)):
-            contenders[way].seconds(place, 0)  # starts the worker
+            contenders[way].ask(f'{place} 0')  # starts the worker
         for epoch in range(args.rounds):
             turns = range(len(WAYS))
             for way in turns if epoch % 2 else reversed(turns):
                 times[WAYS[way]].append(
-                    contenders[way].seconds(place, epoch))
+                    contenders[way].ask(f'{place} {epoch}'))
         rows.append({
             'video': video.name,
             **{f'clips/s, {way}': rate(times, way, args.clips)

@@ -73,7 +73,7 @@ class DeferClip(BaseTransform):
         return f'{self.__class__.__name__}()'
 
 
-class _Augmenting:
+class Augmenting:
     """Mixin: does what `DeferClip` has deferred, then what it did before.
 
     Samples of which nothing is deferred, such as those of a test, stay as
@@ -117,7 +117,7 @@ def finished(clip: Tensor, drawn: Drawn) -> Tensor:
 
 
 @MODELS.register_module()
-class AugmentingActionDataPreprocessor(_Augmenting, ActionDataPreprocessor):
+class AugmentingActionDataPreprocessor(Augmenting, ActionDataPreprocessor):
     """The host's preprocessor, which also does what `DeferClip` deferred.
 
     Arguments: as ``mmaction.models.ActionDataPreprocessor``.
@@ -125,7 +125,7 @@ class AugmentingActionDataPreprocessor(_Augmenting, ActionDataPreprocessor):
 
 
 @MODELS.register_module()
-class AugmentingAudioVisualDataPreprocessor(_Augmenting,
+class AugmentingAudioVisualDataPreprocessor(Augmenting,
                                             AudioVisualDataPreprocessor):
     """Likewise for frames and sound: `AudioVisualDataPreprocessor`."""
 
@@ -162,21 +162,3 @@ def defer_augmentation(cfg: Config) -> None:
         ConfigDict(type='DeferClip'),
         ConfigDict(pack, meta_keys=(*keys, 'deferred'))
     ]
-
-
-def check_deferred(cfg: Config) -> None:
-    """Somebody must do what is deferred.
-
-    Raises:
-        ValueError: If the training pipeline has `DeferClip` and the
-            preprocessor does not do it.
-    """
-    data_set = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    steps = [step.get('type') for step in data_set.get('pipeline') or []]
-    kind = (cfg.model.get('data_preprocessor') or {}).get('type')
-    if 'DeferClip' in steps and not issubclass(
-            MODELS.get(kind) or object, _Augmenting):
-        raise ValueError(
-            'the training pipeline has DeferClip, so model.data_preprocessor '
-            'must be an AugmentingActionDataPreprocessor (or '
-            f'AugmentingAudioVisualDataPreprocessor), not {kind}')

@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch import nn
 
-from ..datasets.deferring import check_deferred
+from ..datasets.deferring import Augmenting
 from ..models.expert import Expert
 from ..models.fusion import EnsembleHead, LateFusion
 from ..models.heads import CASTHead, LinearHead, VerbNounHead
@@ -39,10 +39,10 @@ class SizesHook(Hook):
     def before_run(self, runner) -> None:
         """Before anything is loaded."""
         model = runner.model
+        model = model.module if is_model_wrapper(model) else model
         check_classes(runner.cfg)
-        check_deferred(runner.cfg)
-        check_model(model.module if is_model_wrapper(model) else model,
-                    runner.cfg)
+        check_deferred(model, runner.cfg)
+        check_model(model, runner.cfg)
 
 
 def state_classes(cfg: Config) -> None:
@@ -74,6 +74,22 @@ def check_classes(cfg: Config) -> None:
                     f'{place}.{name}={number}, but {first}.{name}={expected}. '
                     f'tools/train.py takes it from one place, --cfg-options '
                     f'{name}=...')
+
+
+def check_deferred(model: nn.Module, cfg: Config) -> None:
+    """What the training pipeline defers, the model must do.
+
+    Raises:
+        ValueError: If there is `DeferClip`, and another preprocessor.
+    """
+    preprocessor = getattr(model, 'data_preprocessor', None)
+    steps = [_type(step) for step in _pipeline(cfg, 'train')]
+    if 'DeferClip' in steps and not isinstance(preprocessor, Augmenting):
+        raise ValueError(
+            'the training pipeline has DeferClip, so model.data_preprocessor '
+            'must be an AugmentingActionDataPreprocessor (or '
+            'AugmentingAudioVisualDataPreprocessor), not '
+            f'{type(preprocessor).__name__}')
 
 
 def check_model(model: nn.Module, cfg: Config) -> None:

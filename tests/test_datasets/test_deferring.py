@@ -13,9 +13,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cast_mmaction.datasets import device_ops, fusing
 from cast_mmaction.datasets.clip_ops import MOVES
-from cast_mmaction.datasets.deferring import (Drawn, check_deferred,
-                                              defer_augmentation, finished)
+from cast_mmaction.datasets.deferring import (Drawn, defer_augmentation,
+                                              finished)
 from cast_mmaction.datasets.fusing import View
+from cast_mmaction.engine.sizes import check_deferred
 from tests.test_datasets.test_rand_augment import CASES, smooth_clip
 from tests.test_engine.test_no_waits import (Transfers, count_reads,
                                              training_config)
@@ -174,7 +175,6 @@ def test_a_config_is_changed():
         type='AugmentingAudioVisualDataPreprocessor',
         mean=[1., 2., 3.],
         format_shape='NCTHW')
-    check_deferred(cfg)
     before = cfg.to_dict()
     defer_augmentation(cfg)  # not asked for: nothing happens
     assert cfg.to_dict() == before
@@ -193,9 +193,19 @@ def test_what_cannot_be_deferred_is_said(frames):
     defer_augmentation(cfg)
     with pytest.raises(ValueError, match="interpolation='area'"):
         batch(cfg, [frames], 0)
-    cfg.model.data_preprocessor.type = 'ActionDataPreprocessor'
-    with pytest.raises(ValueError, match='must be an Augmenting'):
-        check_deferred(cfg)
+
+
+def test_nobody_to_do_it(tmp_path):
+    cfg = training_config(tmp_path, 'evl')
+    cfg.train_dataloader.dataset.pipeline = [dict(type='DeferClip')]
+    model = MODELS.build(cfg.model)
+    with pytest.raises(ValueError, match='not ActionDataPreprocessor'):
+        check_deferred(model, cfg)
+    cfg.train_dataloader.dataset.pipeline = [dict(type='FuseClip')]
+    check_deferred(model, cfg)
+    cfg.model.data_preprocessor.type = 'AugmentingActionDataPreprocessor'
+    cfg.train_dataloader.dataset.pipeline = [dict(type='DeferClip')]
+    check_deferred(MODELS.build(cfg.model), cfg)
 
 
 def test_the_device_is_only_sent_to(frames):
@@ -220,9 +230,28 @@ def test_the_device_is_only_sent_to(frames):
     assert not transfers.waits
 
 
+def test_frames_beside_sound(frames):
+    sample = ActionDataSample(
+        metainfo=dict(
+            deferred=Drawn([('ShearX', (.2, ))], View((8, 8, 72, 72),
+                                                      (32, 32)), True)))
+    clip = torch.tensor(frames)[None]
+    alone, sounding = (
+        MODELS.build(dict(type=f'Augmenting{kind}', format_shape='NCTHW'))
+        for kind in ('ActionDataPreprocessor', 'AudioVisualDataPreprocessor'))
+    expected = alone(dict(inputs=[clip], data_samples=[sample]))['inputs']
+    inputs = dict(
+        imgs=[clip],
+        audio=[torch.zeros(1, 1, 8, 8)],
+        has_audio=[torch.ones(1, dtype=torch.bool)])
+    found = sounding(dict(inputs=inputs, data_samples=[sample]))['inputs']
+    assert found['imgs'].shape == (1, 1, 3, 4, 32, 32)
+    torch.testing.assert_close(found['imgs'], expected, rtol=0, atol=0)
+
+
 def test_a_training(tmp_path, frames):
-    """On videos of two sizes, read by a worker; no iteration waits for what
-    the device computes."""
+    """On two clips each of videos of two sizes, read by a worker; no
+    iteration waits for what the device computes."""
     lines = []
     for number in range(4):
         name = f'{number}.mp4'
@@ -244,6 +273,7 @@ def test_a_training(tmp_path, frames):
         type='VideoListDataset',
         ann_file=str(tmp_path / 'list.txt'),
         data_prefix=dict(video=str(tmp_path)),
+        num_repeats=2,
         pipeline=kinetics.train_pipeline)
     defer_augmentation(cfg)
     runner = Runner.from_cfg(cfg)

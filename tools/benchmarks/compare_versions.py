@@ -10,21 +10,61 @@ taken pair by pair. Outputs and gradients must be equal to the bit.
 """
 import argparse
 import json
+import os
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Dict, List
+from types import ModuleType
+from typing import Dict, List, Tuple
 
-from contender import CHILD, Contender, child
-
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve()
 KINDS = ('forward', 'training step')
+
+
+class Contender:
+    """A process that runs the model of a checkout."""
+
+    def __init__(self, checkout: Path, model: Dict[str, int]) -> None:
+        env = dict(
+            os.environ,
+            PYTHONPATH=str(checkout),
+            OMP_NUM_THREADS='1',
+            CUDA_VISIBLE_DEVICES='')
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE), '--child', json.dumps(model)],
+            env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        origin = Path(self._answer()['origin'])
+        if checkout not in origin.parents:
+            self.close()
+            raise SystemExit(f'{checkout}: its processes import {origin}')
+
+    def run(self, kind: str) -> Tuple[float, str]:
+        """CPU seconds of one run, and a hash of what came out."""
+        print(kind, file=self.process.stdin, flush=True)
+        answer = self._answer()
+        return answer['seconds'], answer['result']
+
+    def _answer(self) -> dict:
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit('a process of the comparison has ended; its '
+                             'error is above')
+        return json.loads(line)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def serve(model: Dict[str, int]) -> None:
     """Runs the model whenever a line of stdin asks for it."""
-    answer = child()
+    answers, sys.stdout = sys.stdout, sys.stderr  # answers are all that is out
+    # Older versions stop at a host that does not fit the newest transformers.
+    vindlu = 'mmaction.models.multimodal'
+    sys.modules[vindlu] = ModuleType(vindlu)
     import hashlib
 
     import torch
@@ -51,7 +91,10 @@ def serve(model: Dict[str, int]) -> None:
     trained = [p for p in cast.parameters() if p.requires_grad]
     clip = torch.randn(1, 3, model['frames'], model['size'], model['size'])
 
-    answer(cast_mmaction.__file__)
+    def answer(**what) -> None:
+        print(json.dumps(what), file=answers, flush=True)
+
+    answer(origin=cast_mmaction.__file__)
     for kind in map(str.strip, sys.stdin):
         training = kind == KINDS[1]
         cast.train(training)
@@ -66,7 +109,7 @@ def serve(model: Dict[str, int]) -> None:
         for tensor in tensors:
             if tensor is not None:
                 result.update(tensor.detach().numpy().tobytes())
-        answer((seconds, result.hexdigest()))
+        answer(seconds=seconds, result=result.hexdigest())
 
 
 def compare(contenders: List[Contender], kind: str, pairs: int) -> List[float]:
@@ -75,18 +118,18 @@ def compare(contenders: List[Contender], kind: str, pairs: int) -> List[float]:
     Raises:
         SystemExit: if what they compute differs.
     """
-    if len({contender.ask(kind)[1] for contender in contenders}) > 1:
+    if len({contender.run(kind)[1] for contender in contenders}) > 1:
         raise SystemExit(f'{kind}: the two versions compute different values')
     ratios = []
     for pair in range(pairs):
         turns = contenders if pair % 2 else contenders[::-1]
-        seconds = {x: x.ask(kind)[0] for x in turns}
+        seconds = {x: x.run(kind)[0] for x in turns}
         ratios.append(seconds[contenders[0]] / seconds[contenders[1]])
     return ratios
 
 
 def main() -> None:
-    if sys.argv[1:2] == [CHILD]:
+    if sys.argv[1:2] == ['--child']:
         serve(json.loads(sys.argv[2]))
         return
     parser = argparse.ArgumentParser(
@@ -101,7 +144,7 @@ def main() -> None:
     parser.add_argument('--size', type=int, default=112)
     args = vars(parser.parse_args())
     other, pairs = args.pop('other').resolve(), args.pop('pairs')
-    contenders = [Contender(x, __file__, **args) for x in (ROOT, other)]
+    contenders = [Contender(x, args) for x in (HERE.parents[2], other)]
     print('CPU seconds, this version / the other: median [quartiles]')
     for kind in KINDS:
         low, median, high = statistics.quantiles(

@@ -10,17 +10,47 @@ from typing import Iterator, Optional
 import torch
 from mmengine.logging import MMLogger
 
+from .datasets.fault import FaultyFile
+from .storage.store import StoreError
+
 # Set to anything, it brings Python's own account to the screen.
 TRACEBACK = 'CAST_TRACEBACK'
 # torchrun names a file here, and reads it when the process has ended.
 ERROR_FILE = 'TORCHELASTIC_ERROR_FILE'
 # What is raised with a sentence for whoever started the program.
-FORESEEN = (ValueError, OSError, ImportError, FloatingPointError)
+FORESEEN = (ValueError, OSError, ImportError, FloatingPointError, FaultyFile,
+            StoreError)
+
+
+@contextmanager
+def refusals_in_one_line(word: str = 'error',
+                         goes_on: bool = False) -> Iterator[None]:
+    """Ends a tool with the sentence of an error that was foreseen.
+
+    Any other is a mistake of the tool, and keeps its traceback.
+
+    Args:
+        word: What the line begins with.
+        goes_on: Whether the tool goes on where Ctrl-C has stopped it.
+
+    Raises:
+        SystemExit: With that line, for one of ``FORESEEN``.
+    """
+    try:
+        yield
+    except FORESEEN as error:
+        if os.environ.get(TRACEBACK) or not str(error):
+            raise
+        sys.exit(f'{word}: {error}')
+    except KeyboardInterrupt:
+        if not goes_on:
+            raise
+        sys.exit('stopped; the same command goes on from here')
 
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Ends the process with a sentence instead of a traceback.
+    """Ends a run with a sentence instead of a traceback.
 
     The traceback goes to the log file of the run, if there is one. A process
     that torchrun has started hands its sentence to the launcher, which shows

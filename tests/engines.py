@@ -14,9 +14,9 @@ import copy
 import json
 import os
 import sys
-import traceback
+from functools import partial
 from pathlib import Path
-from typing import Callable, List
+from typing import Callable
 
 import torch
 import torch.distributed as dist
@@ -30,6 +30,7 @@ import cast_mmaction  # noqa: F401
 from cast_mmaction.engine import FullyShardedModel, leave_process_group
 from cast_mmaction.engine.sharding import local
 from cast_mmaction.same_weights import send_what_differs
+from tests.forks import fork
 from tests.toy import ROOT, toy_config
 
 CLIPS = 32
@@ -131,31 +132,20 @@ def in_processes(count: int, work: Callable[[int], None],
     """
     meeting = folder / 'meeting'
     meeting.unlink(missing_ok=True)
-    pids: List[int] = []
-    for rank in range(count):
-        pid = os.fork()
-        if pid:
-            pids.append(pid)
-            continue
-        status = 1
-        try:
-            torch.set_num_threads(1)
-            os.environ.update(LOCAL_RANK=str(rank), RANK=str(rank))
-            if count > 1:
-                dist.init_process_group(
-                    'gloo',
-                    init_method=f'file://{meeting}',
-                    rank=rank,
-                    world_size=count)
-            work(rank)
-            leave_process_group()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            sys.stdout.flush()
-            os._exit(status)
+
+    def member(rank: int) -> None:
+        torch.set_num_threads(1)
+        os.environ.update(LOCAL_RANK=str(rank), RANK=str(rank))
+        if count > 1:
+            dist.init_process_group(
+                'gloo',
+                init_method=f'file://{meeting}',
+                rank=rank,
+                world_size=count)
+        work(rank)
+        leave_process_group()
+
+    pids = [fork(partial(member, rank)) for rank in range(count)]
     failed = 0
     for _ in pids:
         pid, status = os.wait()

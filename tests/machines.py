@@ -10,11 +10,12 @@ import runpy
 import socket
 import subprocess
 import sys
-import time
-import traceback
 from pathlib import Path
 from typing import Dict, List, Optional
 
+from tests.forks import fork, wait
+
+SECONDS = 100.  # what takes longer hangs
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -79,42 +80,18 @@ class Machines:
         self._server.wait(timeout=60)
 
 
-def child(folder: str, words: List[str], environment: Dict[str, str]) -> int:
-    pid = os.fork()
-    if pid:
-        return pid
-    status = 1
-    try:
-        os.chdir(folder)
-        log = os.open('out.txt', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+def start(folder: str, words: List[str], environment: Dict[str, str]) -> int:
+    """A tool in a folder, as a process; its id."""
+
+    def work() -> None:
         os.close(0)
+        os.chdir(folder)
         os.environ.update(environment)
         sys.path.insert(0, folder)
         sys.argv = words
         runpy.run_path(words[0], run_name='__main__')
-        status = 0
-    except SystemExit as end:
-        status = end.code or 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        sys.stdout.flush()
-        os._exit(status)
 
-
-def wait(pid: int, seconds: float = 100.) -> int:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(.01)
-    os.kill(pid, 9)
-    os.waitpid(pid, 0)
-    return 1000  # hung
+    return fork(work, Path(folder, 'out.txt'))
 
 
 def serve() -> None:
@@ -123,9 +100,9 @@ def serve() -> None:
     for line in sys.stdin:
         question = json.loads(line)
         if 'start' in question:
-            answer = child(**question['start'])
+            answer = start(**question['start'])
         else:
-            answer = wait(question['wait'])
+            answer = wait(question['wait'], SECONDS)
         print(json.dumps(answer), flush=True)
 
 

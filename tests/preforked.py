@@ -21,10 +21,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import traceback
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Iterator, List
+
+from tests.forks import fork, outcome
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIM = '''#!{python} -IS
@@ -94,14 +96,12 @@ def serve(address: str) -> None:
     print('ready', flush=True)
     while sys.stdin not in select.select([server, sys.stdin], [], [])[0]:
         client, _ = server.accept()
-        if os.fork() == 0:
-            server.close()
-            client.send(bytes([_answer(client)]))
-            os._exit(0)
+        fork(partial(_answer, client, server))
         client.close()
 
 
-def _answer(client: socket.socket) -> int:
+def _answer(client: socket.socket, server: socket.socket) -> None:
+    server.close()
     words, fds, _, _ = socket.recv_fds(client, 1 << 16, 3)
     while not words.endswith(b'\n'):
         words += client.recv(1 << 16)
@@ -113,21 +113,11 @@ def _answer(client: socket.socket) -> int:
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = environment.get('PYTHONPATH', '').split(':')
-    code = 0
-    try:
-        _call(name, argv)
-    except SystemExit as stop:
-        code = stop.code
-        if isinstance(code, str):
-            print(code, file=sys.stderr)
-        code = code if isinstance(code, int) else int(code is not None)
-    except BaseException:  # as the interpreter does: told, and 1
-        traceback.print_exc()
-        code = 1
+    code = outcome(partial(_call, name, argv))
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    return code & 255
+    client.send(bytes([code & 255]))
 
 
 def _call(name: str, argv: List[str]) -> None:

@@ -1,5 +1,4 @@
 """Published files: written by `publish_model.py`, loaded alone."""
-import importlib.util
 import os
 import re
 import sys
@@ -22,11 +21,9 @@ from cast_mmaction.hub import from_pretrained
 from tests.conftest import ROOT
 from tests.sounding import write_sounding
 from tests.test_checkpoints.layouts import SIZES, randomize
+from tests.toy import load_tool
 
-spec = importlib.util.spec_from_file_location('publish_model',
-                                              ROOT / 'tools/checkpoints/publish_model.py')
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
+tool = load_tool('checkpoints/publish_model')
 
 
 @pytest.fixture

@@ -11,7 +11,11 @@ from torch.distributed.elastic.multiprocessing.errors import (
     ChildFailedError, ProcessFailure)
 
 from cast_mmaction import one_line
+from cast_mmaction.checkpoints import CheckpointError
+from cast_mmaction.datasets.video import UnreadableVideo
+from cast_mmaction.export.description import NotExported
 from cast_mmaction.options import as_options
+from cast_mmaction.storage.store import StoreError
 from tests.toy import ROOT
 from tools.launch import describe
 
@@ -46,6 +50,53 @@ def test_what_was_not_foreseen_names_its_kind_and_the_log(log, capsys):
     fail(KeyError('verbs'))
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"error: KeyError: 'verbs'; where it happened is in {log}")
+
+
+def refuse(error, *args):
+    """What a tool ends with."""
+    with pytest.raises(SystemExit) as end:
+        with one_line.refusals_in_one_line(*args):
+            raise error
+    return end.value.code
+
+
+@pytest.mark.parametrize('error', [
+    ValueError('no label'),
+    CheckpointError('no label'),
+    OSError('no label'),
+    ImportError('no label'),
+    NotExported('no label'),
+])
+def test_a_tool_says_what_was_foreseen(log, error):
+    assert refuse(error) == 'error: no label'
+    assert refuse(error, 'refused') == 'refused: no label'
+
+
+def test_files_that_are_of_no_use_are_foreseen(log):
+    assert refuse(UnreadableVideo('a.mp4', 'ends early')) == (
+        'error: a.mp4: ends early')
+    assert refuse(StoreError('the store does not answer')) == (
+        'error: the store does not answer')
+
+
+@pytest.mark.parametrize('error', [
+    KeyError('verbs'), TypeError('None'), RuntimeError('shapes'),
+    AssertionError(), ValueError()])
+def test_a_mistake_of_a_tool_keeps_its_traceback(log, error):
+    with pytest.raises(type(error)), one_line.refusals_in_one_line():
+        raise error
+
+
+def test_a_developer_sees_the_traceback_of_a_tool(log, monkeypatch):
+    monkeypatch.setenv(one_line.TRACEBACK, '1')
+    with pytest.raises(ValueError), one_line.refusals_in_one_line():
+        raise ValueError('mine')
+
+
+def test_a_tool_that_is_stopped(log):
+    with pytest.raises(KeyboardInterrupt), one_line.refusals_in_one_line():
+        raise KeyboardInterrupt
+    assert refuse(KeyboardInterrupt(), 'error', True).startswith('stopped; ')
 
 
 def test_a_full_gpu():

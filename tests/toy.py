@@ -1,9 +1,12 @@
 """A training that takes a second: a toy model, its data and a config."""
+import importlib.util
 import os
 import signal
+import sys
 import time
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 
 import torch
 import torch.nn.functional as F
@@ -143,6 +146,19 @@ def toy_config(work_dir,
     cfg.default_hooks.pop(without, None)
     cfg.merge_from_dict(changes)
     return cfg
+
+
+def load_tool(name: str) -> ModuleType:
+    """A script of tools/, such as 'data/prepare', as a module."""
+    path = ROOT / f'tools/{name}.py'
+    sys.path.insert(0, str(path.parent))  # as when it is run
+    try:
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        tool = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(tool)
+    finally:
+        sys.path.remove(str(path.parent))
+    return tool
 
 
 def weights(path) -> dict:

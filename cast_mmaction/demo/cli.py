@@ -1,13 +1,4 @@
-"""A page that shows what a model sees in a video: ``tools/demo_app.py``.
-
-    tools/demo_app.py                            # the quickstart's models
-    tools/demo_app.py --model CAST=cast-b-k400.safetensors \\
-        --model spatial=clip-k400.safetensors --examples my_videos
-    tools/demo_app.py --model work_dirs/cast_k400 --port 7861
-
-It listens on this machine alone. Files that are dropped on it are read in a
-process of their own, with limits of time and memory, and deleted.
-"""
+"""The models and videos of a page, and its server: ``tools/demo_app.py``."""
 import argparse
 import os
 import signal
@@ -16,12 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
-import torch
 from torch import nn
 
-from ..checkpoints import CheckpointError
 from ..datasets.annotations import VIDEO_SUFFIXES
-from ..datasets.video import UnreadableVideo
 from ..prediction.cli import find_videos, open_model
 from .looking import Models
 from .reading import Limits, prepare
@@ -36,46 +24,8 @@ EXAMPLES = 6
 LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 
 
-def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
-    """The arguments of the command line."""
-    default = Limits()
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        '--model', action='append', metavar='[NAME=]MODEL', default=[],
-        help='a published file, a hub id, or the work dir of a training; may '
-        "be given more than once (default: the quickstart's)")
-    parser.add_argument(
-        '--examples', help='a folder or list of videos to offer (default: '
-        "clips of the quickstart's test set); the first "
-        f'{EXAMPLES} are taken')
-    parser.add_argument(
-        '--device', default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='default: the GPU, if there is one')
-    parser.add_argument('--host', default='127.0.0.1', help='where to listen '
-                        '(default: 127.0.0.1, this machine alone)')
-    parser.add_argument('--port', type=int, help='default: the first free '
-                        'one from 7860 on')
-    parser.add_argument('--window', type=float, default=2., help='seconds of '
-                        "the timeline's windows (default: 2)")
-    parser.add_argument('--max-megabytes', type=float,
-                        default=default.megabytes, help='of a file (default: '
-                        f'{default.megabytes:g})')
-    parser.add_argument('--max-length', type=float, default=default.length,
-                        help='seconds of a video (default: '
-                        f'{default.length:g})')
-    parser.add_argument('--patience', type=float, default=default.patience,
-                        help='seconds that reading a video may take '
-                        f'(default: {default.patience:g})')
-    args = parser.parse_args(argv)
-    for name in ('window', 'max_megabytes', 'max_length', 'patience'):
-        if getattr(args, name) <= 0:
-            parser.error(f'--{name.replace("_", "-")} must be above 0')
-    return args
-
-
-def load_models(sources: Sequence[str], device: str) -> Dict[str, nn.Module]:
+def load_models(sources: Sequence[str],
+                device: Optional[str] = None) -> Dict[str, nn.Module]:
     """The models of a page by name.
 
     Args:
@@ -144,12 +94,3 @@ def run(args: argparse.Namespace) -> None:
         _, url, _ = page.launch(args.host, args.port, prevent_thread_lock=True)
         print(f'{url}  (Ctrl-C ends it)', flush=True)
         page.blocks.block_thread()
-
-
-def main(argv: Optional[Sequence[str]] = None) -> None:
-    """The command."""
-    args = parse_args(argv)
-    try:
-        run(args)
-    except (CheckpointError, UnreadableVideo, ValueError, OSError) as error:
-        sys.exit(f'error: {error}')

@@ -52,13 +52,13 @@ def read_figures(dataset: str, path: Union[str, Path]) -> Dict[str, float]:
         'verb', 'noun' and 'action', or the name of the data set, to figure.
 
     Raises:
-        KeyError: if the test was of another kind.
+        ValueError: if the test was of another kind.
     """
     logged = newest_log(path)
     missing = NAMES[dataset].keys() - logged.keys()
     if missing:
-        raise KeyError(f'{path} holds no {", ".join(sorted(missing))}: is it '
-                       f'a test on {dataset}?')
+        raise ValueError(f'{path} holds no {", ".join(sorted(missing))}: is '
+                         f'it a test on {dataset}?')
     return {
         name: scale * logged[key]
         for key, (name, scale) in NAMES[dataset].items()

@@ -1,21 +1,8 @@
-"""Write a model to a file that needs nothing of this package.
-
-    tools/export.py cast.onnx --model work_dirs/cast_demo \\
-        --clips data/demo/clips --dynamic-batch
-    tools/export.py cast.pt2 --model cast-b-k400.safetensors --clips clips/
-    tools/export.py cast-int8.onnx --config configs/cast_k400.py \\
-        --checkpoint k400.pth --clips clips/ --precision int8
-
-An .onnx file is for ONNX Runtime and others, a .pt2 file for
-``torch.export.load``. Both hold, under the name ``cast_mmaction``, how a video
-becomes their input, what their outputs mean, and how far they agree with the
-model on the clips.
-"""
+"""From a model to a file that is compared with it: ``tools/export.py``."""
 import argparse
 import copy
-import sys
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import List, Sequence
 
 import numpy as np
 import torch
@@ -24,9 +11,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from ..atomic_write import atomic_write, check_writable
-from ..checkpoints import CheckpointError
-from ..datasets.video import UnreadableVideo
-from ..prediction.cli import add_model_arguments, find_videos, load_model
+from ..prediction.cli import find_videos, load_model
 from ..prediction.predictor import model_input_pipeline, request_for
 from .agreement import Agreement, check, compare, in_batches
 from .description import (NotExported, check_exportable, describe, statistics,
@@ -131,38 +116,6 @@ def _lowered(model: nn.Module, normalize: bool, precision: str) -> Scorer:
     return scorer.eval()
 
 
-def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
-    """The arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('out', type=Path, help='file to write: .onnx or .pt2')
-    add_model_arguments(parser)
-    parser.add_argument(
-        '--clips', required=True, help='a video, a folder or a list of them: '
-        'the file is compared with the model on the first --num-clips')
-    parser.add_argument('--num-clips', type=int, default=32)
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument('--batch', type=int, default=1, help='views that the '
-                      'file takes at a time (default: 1)')
-    size.add_argument('--dynamic-batch', action='store_true', help='it takes '
-                      'any number')
-    parser.add_argument('--normalize', action='store_true', help='the file '
-                        'takes colours from 0 to 255 and normalises itself')
-    parser.add_argument('--precision', default='float32', help='.onnx: '
-                        'float16, int8 (by the ranges met in use), '
-                        'int8-static (by those of --clips); .pt2: float16, '
-                        'bfloat16 (default: float32)')
-    parser.set_defaults(device='cpu')
-    args = parser.parse_args(argv)
-    for name in ('batch', 'num_clips'):
-        if getattr(args, name) < 1:
-            parser.error(f'--{name.replace("_", "-")} must be at least 1')
-    if args.device != 'cpu':
-        parser.error('models are exported on the CPU: leave out --device')
-    return args
-
-
 def run(args: argparse.Namespace) -> None:
     """Export, compare, say."""
     # What takes no time comes first.
@@ -188,12 +141,3 @@ def _check_onnx() -> None:
     except ImportError as error:
         raise NotExported(f'.onnx files need {error.name}: pip install '
                           "'cast-mmaction[export]'") from None
-
-
-def main(argv: Optional[Sequence[str]] = None) -> None:
-    """The command."""
-    args = parse_args(argv)
-    try:
-        run(args)
-    except (CheckpointError, UnreadableVideo, ValueError, OSError) as error:
-        sys.exit(f'error: {error}')

@@ -1,10 +1,4 @@
-"""Say what is seen in videos: ``tools/predict.py``, ``cast-predict``.
-
-    cast-predict video.mp4 --config configs/cast_k400.py --checkpoint k400.pth
-    cast-predict videos/ --model cast-b-k400.safetensors --out answers.csv
-    cast-predict long.mp4 --model someone/cast-b-k400 \\
-        --window 4 --stride 2 --out timeline.csv --chart timeline.png
-"""
+"""What is seen in videos, on the screen and in files: ``tools/predict.py``."""
 import argparse
 import csv
 import json
@@ -14,38 +8,18 @@ from pathlib import Path
 from typing import List, Optional, Sequence
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from torch import nn
 
 from ..atomic_write import atomic_write
-from ..checkpoints import CheckpointError
 from ..datasets.annotations import VIDEO_SUFFIXES
 from ..engine.newest import POINTER
 from ..hub import from_pretrained
 from ..list_files import read_lines
+from ..options import as_options
 from .answers import Answer
 from .drawing import draw_answers, timeline_chart
 from .predictor import predict
-
-
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """How a tool is told which model to use; see :func:`load_model`."""
-    parser.add_argument('--config', help='config of a training')
-    parser.add_argument('--checkpoint', help='checkpoint of that training')
-    parser.add_argument(
-        '--model',
-        help='a published file, a hub id, or the work dir of a training, '
-        'instead of config and checkpoint')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help='change the config: key=value ..., as tools/train.py')
-    parser.add_argument(
-        '--device',
-        default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='default: the GPU, if there is one')
 
 
 def load_model(args: argparse.Namespace) -> nn.Module:
@@ -68,23 +42,29 @@ def load_model(args: argparse.Namespace) -> nn.Module:
             raise ValueError(f'{path}: there is no such file')
     from mmaction.apis import init_recognizer
     cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
-    return init_recognizer(cfg, args.checkpoint, args.device)
+    cfg.merge_from_dict(as_options(args.cfg_options))
+    return init_recognizer(cfg, args.checkpoint,
+                            args.device or best_device())
 
 
-def open_model(source: str, device: str) -> nn.Module:
+def best_device() -> str:
+    """The GPU, if there is one."""
+    return 'cuda' if torch.cuda.is_available() else 'cpu'
+
+
+def open_model(source: str, device: Optional[str] = None) -> nn.Module:
     """A model by one name.
 
     Args:
         source: The work dir of a training, whose newest epoch is taken;
             else see :func:`~cast_mmaction.hub.from_pretrained`.
-        device: Where to put it.
+        device: Where to put it; the GPU, if there is one, unless told.
 
     Raises:
         ValueError: If a work dir has no config, or more than one.
         CheckpointError: If the file cannot be used.
     """
-    folder = Path(source)
+    folder, device = Path(source), device or best_device()
     if not (folder / POINTER).is_file():
         return from_pretrained(source, device)
     # A runner without a config file, as tests and tools make it, leaves one
@@ -183,42 +163,6 @@ def print_answer(answer: Answer) -> None:
                   f'%  {guess.name}')
 
 
-def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
-    """The arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        'source', help='a video, a folder of videos, or a list of them')
-    add_model_arguments(parser)
-    parser.add_argument(
-        '--top', type=int, default=5, help='classes to name (default: 5)')
-    parser.add_argument(
-        '--out', type=Path, help='write the answers to this .json or .csv')
-    parser.add_argument('--window', type=float, help='seconds of a window '
-                        'that slides over the video: an answer each')
-    parser.add_argument('--stride', type=float, help='seconds from window to '
-                        'window (default: half a window)')
-    parser.add_argument('--chart', type=Path, help='with --window: draw which '
-                        'class leads when (one video; .png, .svg or .pdf)')
-    parser.add_argument('--draw', type=Path, metavar='FOLDER', help='write '
-                        'the videos there with the answer in the picture')
-    parser.add_argument('--single-view', action='store_true', help='one clip '
-                        'and the middle crop instead of all test views')
-    parser.add_argument('--batch-size', type=int, default=1)
-    parser.add_argument('--num-workers', type=int, default=0, help='processes '
-                        'that read videos (default: 0)')
-    args = parser.parse_args(argv)
-    if args.out and args.out.suffix not in ('.json', '.csv'):
-        parser.error(f'--out {args.out}: must end in .json or .csv')
-    if args.chart and not args.window:
-        parser.error('--chart draws windows: give --window SECONDS')
-    for path in (args.out, args.chart):
-        if path and not path.parent.is_dir():
-            parser.error(f'{path}: there is no folder {path.parent}')
-    return args
-
-
 def run(args: argparse.Namespace) -> int:
     """Predict, print and write; the number of videos that failed."""
     videos = find_videos(args.source)
@@ -246,13 +190,3 @@ def run(args: argparse.Namespace) -> int:
             draw_answers([a for a in readable if a.video == video],
                          args.draw / f'{Path(video).stem}.mp4')
     return len({answer.video for answer in answers if answer.error})
-
-
-def main(argv: Optional[Sequence[str]] = None) -> None:
-    """The command; ends with 1 if a video could not be read."""
-    args = parse_args(argv)
-    try:
-        failed = run(args)
-    except (CheckpointError, ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
-    sys.exit(1 if failed else 0)

@@ -1,35 +1,27 @@
 """Features of videos instead of answers: ``tools/extract_features.py``.
 
-    tools/extract_features.py videos/ --config configs/cast_k400.py \\
-        --checkpoint k400.pth --out features
-    tools/extract_features.py list.txt --model cast-b-k400.safetensors \\
-        --out features --level step --layer 11 --moment before
-
 The folder holds shards ``features-00000.safetensors``, in which
 ``<number>.<expert>`` is a tensor, and ``index.json``, which says what they
 are and which number a video has. A stopped run goes on.
 """
 import argparse
 import json
-import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence
+from typing import Dict, Iterator, List, Sequence
 
 import torch
 from mmengine.dataset import Compose, pseudo_collate
 from torch import Tensor, nn
 
 from ..atomic_write import atomic_write
-from ..checkpoints import CheckpointError
 from ..datasets.video import UnreadableVideo
 from ..hub import save_tensors
 from ..models.cast import CAST
 from ..visualization.attention_maps import streams
-from .cli import add_model_arguments, find_videos, load_model
+from .cli import find_videos, load_model
 from .predictor import model_input_pipeline, request_for
 
-LEVELS = ('pooled', 'step', 'token')
 MOMENTS = ('before', 'after')
 INDEX = 'index.json'
 
@@ -216,31 +208,6 @@ def load_features(folder: Path) -> Iterator[tuple]:
             }
 
 
-def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
-    """The arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        'source', help='a video, a folder of videos, or a list of them')
-    add_model_arguments(parser)
-    parser.add_argument('--out', type=Path, required=True, help='the folder')
-    parser.add_argument('--level', choices=LEVELS, default='pooled')
-    parser.add_argument('--layer', type=int, default=-1, help='for step and '
-                        'token: the block, negative from the last')
-    parser.add_argument('--moment', choices=MOMENTS, default='after',
-                        help='before or after the exchange there')
-    parser.add_argument('--single-view', action='store_true', help='one clip '
-                        'and the middle crop instead of all test views')
-    parser.add_argument('--half', action='store_true', help='store float16')
-    parser.add_argument('--shard-size', type=int, default=512,
-                        help='videos a shard (default: 512)')
-    args = parser.parse_args(argv)
-    if args.shard_size < 1:
-        parser.error('--shard-size must be at least 1')
-    return args
-
-
 def run(args: argparse.Namespace) -> None:
     """Extract what is not there yet."""
     videos = find_videos(args.source)
@@ -274,12 +241,3 @@ def run(args: argparse.Namespace) -> None:
     store.flush()
     print(f'{args.out / INDEX}: {len(store.index["shards"])} shards, '
           f'{len(store.index["unreadable"])} unreadable videos')
-
-
-def main(argv: Optional[Sequence[str]] = None) -> None:
-    """The command."""
-    args = parse_args(argv)
-    try:
-        run(args)
-    except (CheckpointError, ValueError, OSError) as error:
-        sys.exit(f'error: {error}')

@@ -58,7 +58,7 @@ def encoder() -> str:
     """What makes the files: the path of ffmpeg, or 'pyav'.
 
     Raises:
-        RuntimeError: If there is neither; it says what to install.
+        FileNotFoundError: If there is neither; it says what to install.
     """
     ffmpeg = shutil.which('ffmpeg')
     if ffmpeg:
@@ -67,7 +67,7 @@ def encoder() -> str:
         import av
         av.codec.Codec('libx264', 'w')
     except (ImportError, ValueError) as error:
-        raise RuntimeError(
+        raise FileNotFoundError(
             'no program to make videos with: install the package ffmpeg '
             '(apt-get install ffmpeg, conda install -c conda-forge ffmpeg) '
             f'or PyAV (pip install av) ({error})') from error

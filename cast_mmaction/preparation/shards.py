@@ -18,6 +18,7 @@ from typing import List, NamedTuple, Sequence
 from ..atomic_write import MAKE_ROOM, atomic_write
 from ..contained import contained
 from ..datasets.annotations import write_list
+from ..datasets.fault import FaultyFile
 from ..list_files import quoted, read_lines, whole_number
 from ..storage.addresses import HEADER, Member
 
@@ -108,7 +109,7 @@ def write_shards(samples: Sequence[Sample],
 
     Raises:
         OSError: If the disk has too little room, or is or gets full.
-        RuntimeError: If a video changes meanwhile.
+        FaultyFile: If a video changes meanwhile.
     """
     samples = list(samples)
     if shuffle:
@@ -127,7 +128,7 @@ def write_shards(samples: Sequence[Sample],
     done = contained(_write, left, workers, SECONDS)
     for number, (shard, _, failure) in enumerate(done, 1):
         if failure is not None:
-            raise RuntimeError(f'{shard.path}: {failure}')
+            raise FaultyFile(shard.path, failure)
         print(f'{number} of {len(left)} shards written', flush=True)
     path = osp.join(out, f'{name}.txt')
     write_list(path, [
@@ -222,8 +223,8 @@ def _write(shard: Shard) -> None:
 
 def _add(file, name: str, data: bytes, size: int, path: str) -> None:
     if len(data) != size:
-        raise RuntimeError(f'{path} has changed since the shards were '
-                           'planned: start again')
+        raise FaultyFile(path, 'has changed since the shards were planned: '
+                         'start again')
     file.write(_header(name, size))
     file.write(data)
     file.write(bytes(_padded(size) - size))

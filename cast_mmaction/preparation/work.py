@@ -55,7 +55,7 @@ def carry_out(orders: Sequence[Order],
 
     Raises:
         OSError: If the disk is or gets full. What is done stays.
-        RuntimeError: If there is nothing to make videos with.
+        FileNotFoundError: If there is nothing to make videos with.
     """
     known = read_journal(Path(journal))
     results: Dict[Order, Result] = {}

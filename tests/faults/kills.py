@@ -10,8 +10,6 @@ import resource
 import shutil
 import signal
 import sys
-import time
-import traceback
 from collections import Counter
 from pathlib import Path
 from typing import Callable, List, NamedTuple, Optional
@@ -22,6 +20,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from tests.forks import fork, wait
 from tests.toy import toy_config
 
 EPOCHS = 2
@@ -99,31 +98,12 @@ def child(work: Callable[[], None], log: Path,
     Returns:
         int: Its exit status; minus the signal that ended it.
     """
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            os.dup2(file, 1)
-            os.dup2(file, 2)
-            torch.set_num_threads(1)
-            work()
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return -signal.SIGALRM
+
+    def alone() -> None:
+        torch.set_num_threads(1)
+        work()
+
+    return wait(fork(alone, log), seconds)
 
 
 def train(folder: Path, trainable_only: bool, **changes) -> None:

@@ -8,13 +8,15 @@ from mmaction.registry import MODELS
 from mmengine.registry import init_default_scope
 
 from cast_mmaction.demo import reading
-from cast_mmaction.demo.cli import main
 from cast_mmaction.demo.looking import Models
 from cast_mmaction.demo.reading import Limits, Refused
 from cast_mmaction.prediction.answers import Guess
 from cast_mmaction.prediction.predictor import model_input_pipeline
 from tests.test_prediction.test_predict import (NOUNS, VERBS, config_of,
                                                 recognizer, write_video)
+from tests.toy import load_tool
+
+main = load_tool('demo_app').main
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 # Nothing in it may want the network, or a desktop.

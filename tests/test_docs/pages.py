@@ -23,7 +23,6 @@ MARKER = re.compile(r'<!-- test: ((?:(?!-->).)*) -->\s*\Z', re.S)
 KINDS = ('with', 'file', 'config', 'skip', 'of')
 COMMAND = re.compile(r'(?:\$ )?(?:[A-Z_]+=\S+ )*(?:python3?|bash|sh|pip|tools/'
                      r'|cast-predict|mkdocs|torchrun|\./)\S* ?')
-INLINE = re.compile(r'`([^`\n]+)`')
 
 
 class Block(NamedTuple):
@@ -65,6 +64,11 @@ def pages() -> List[Path]:
     return [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
 
 
+def readmes() -> List[Path]:
+    """Those of the configs."""
+    return sorted((ROOT / 'configs').rglob('README.md'))
+
+
 def blocks(page: Path) -> Iterator[Block]:
     """The fenced blocks of a page."""
     text = page.read_text()
@@ -103,12 +107,3 @@ def complaints(page: Path) -> List[str]:
             found.append(f'{page.name}: {line.strip()!r} is a command in an '
                          'indented block, which no test runs')
     return found
-
-
-def inline_commands(page: Path) -> List[str]:
-    """Commands in the running text."""
-    text = FENCE.sub('', page.read_text())
-    return [
-        x for x in INLINE.findall(text)
-        if re.match(r'(?:python |bash )?tools/\S+\.(?:py|sh)(?: |$)', x)
-    ]

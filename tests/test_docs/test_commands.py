@@ -12,7 +12,7 @@ import pytest
 
 from tests.toy import ROOT
 
-from . import pages
+from . import pages, typed
 
 PAGES = pages.pages()
 COPIED = ('configs', 'docs', 'tools', 'setup.cfg', 'README.md',
@@ -168,32 +168,51 @@ def test_the_blocks(page, clone, commands, tmp_path):
             raise AssertionError(f'{block.place}: {error}') from None
 
 
-@pytest.mark.slow
-def test_commands_in_the_text(commands, tmp_path):
-    """They name tools and options that there are."""
-    shell = Shell(ROOT, commands)
-    known = {}
-    for page in PAGES:
-        for command in pages.inline_commands(page):
-            tool = re.search(r'tools/\S+', command).group()
-            assert (ROOT / tool).is_file(), f'{page.name}: {command}'
-            if tool.endswith('.sh'):
-                continue
-            rest = command.partition(tool)[2].split()
-            parts = [tool]
-            if rest and rest[0].islower() and rest[0].isalpha():
-                parts.append(rest[0])  # a subcommand
-            parts = tuple(parts)
-            if parts not in known:
-                known[parts] = shell.run(f'python {" ".join(parts)} --help')
-            for option in re.findall(r'(?<=\s)--[a-z][\w-]*', command):
-                assert option in known[parts], f'{page.name}: {command}'
+@pytest.mark.parametrize(
+    'page', [*PAGES, *pages.readmes()],
+    ids=lambda page: str(page.relative_to(ROOT)))
+def test_all_commands_are_understood(page):
+    """Also those that take too long to be run."""
+    found = filter(None, map(typed.complaint, typed.commands(page)))
+    assert not '\n'.join(found)
+
+
+def test_the_commands_are_found():
+    shown = {c.tool for page in PAGES for c in typed.commands(page)}
+    assert {'tools/train.py', 'tools/dist_train.sh', 'tools/predict.py',
+            'tools/data/prepare.py', 'tools/benchmarks/gpu.sh'} <= shown
+    assert all(
+        {'tools/dist_train.sh', 'tools/quickstart.sh'}
+        & {c.tool for c in typed.commands(page)} for page in pages.readmes())
+
+
+@pytest.mark.parametrize('text, words', [
+    ('python tools/trian.py x.py', 'there is no tools/trian.py'),
+    ('bash tools/dist_train.sh configs/none.py 8', 'no configs/none.py'),
+    ('bash tools/dist_train.sh configs/cast_k400.py 8 --apm', '--apm'),
+    ('x=configs/cast_k400.py; tools/dist_test.sh $x a.pth 8 --dumb', '--dumb'),
+    ('cd a && cast-predict a.mp4 \\\n    --tops 5 | tail', '--tops 5'),
+    ('bash tools/evidence/evidence.sh peers --profile none', 'none'),
+])
+def test_a_wrong_command_is_found(tmp_path, text, words):
+    page = tmp_path / 'page.md'
+    page.write_text(f'```bash\n{text}\n```\n')
+    command, = typed.commands(page)
+    assert words in typed.complaint(command)
+
+
+def test_python_in_the_readmes_of_the_configs():
+    found = [x for page in pages.readmes() for x in pages.blocks(page)
+             if x.language == 'python']
+    assert found
+    for block in found:
+        compile(block.text, block.place, 'exec')
 
 
 def test_files_that_are_named():
     # The changelog names what was before.
     now = [page for page in PAGES if page.stem != 'changelog']
-    for page in [*now, *(ROOT / 'configs').rglob('README.md')]:
+    for page in [*now, *pages.readmes()]:
         named = re.findall(r'(?<![\w/.:])(?:configs|tools|tests|docs)/'
                            r'[\w./-]+\.(?:py|sh|md|yml|json)\b',
                            page.read_text())

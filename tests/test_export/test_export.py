@@ -10,13 +10,16 @@ import pytest
 import torch
 
 from cast_mmaction import predict
-from cast_mmaction.export.cli import export, main, parse_args, read_views
+from cast_mmaction.export.cli import export, read_views
 from cast_mmaction.export.description import NotExported
 from cast_mmaction.export.program import read_onnx, read_pt2
 from tests.test_models.peers import TINY, build
 from tests.test_prediction.test_predict import (NOUNS, VERBS, config_of,
                                                 recognizer, write_video)
-from tests.toy import ROOT
+from tests.toy import ROOT, load_tool
+
+main = load_tool('export').main
+parse_args = load_tool('export').parse_args
 
 SIZE = dict(arch=TINY, img_size=32, num_frames=4)
 PEERS = dict(

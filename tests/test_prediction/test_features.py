@@ -4,8 +4,11 @@ import pytest
 import torch
 
 from cast_mmaction.prediction.features import (features_of, load_features,
-                                               main, record_tokens)
+                                               record_tokens)
 from tests.test_prediction.test_predict import recognizer, write_video
+from tests.toy import load_tool
+
+main = load_tool('extract_features').main
 
 
 @pytest.fixture

@@ -11,9 +11,12 @@ from mmengine.config import Config
 
 from cast_mmaction import predict
 from cast_mmaction.prediction import best_guesses
-from cast_mmaction.prediction.cli import find_videos, main, open_model
+from cast_mmaction.prediction.cli import find_videos, open_model
 from cast_mmaction.prediction.predictor import (model_input_pipeline,
                                                 sliding_windows)
+from tests.toy import load_tool
+
+main = load_tool('predict').main
 
 VERBS, NOUNS = ['cut', 'put', 'wash'], ['bread', 'hand']
 

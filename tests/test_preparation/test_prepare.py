@@ -1,6 +1,5 @@
 """`prepare.py kinetics` and `epic` on files that the tests make."""
 import csv
-import importlib.util
 import os
 import shutil
 import signal
@@ -18,11 +17,9 @@ from cast_mmaction.datasets.video import PyAVReader
 from cast_mmaction.preparation import encode, work
 from tests.conftest import ROOT
 from tests.faults.videos import write_video
+from tests.toy import load_tool
 
-_spec = importlib.util.spec_from_file_location(
-    'prepare', ROOT / 'tools/data/prepare.py')
-tool = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tool)
+tool = load_tool('data/prepare')
 
 CODECS = ['pyav'] + ['ffmpeg'] * bool(shutil.which('ffmpeg'))
 
@@ -251,7 +248,7 @@ def test_neither_ffmpeg_nor_pyav(monkeypatch):
     monkeypatch.setenv('PATH', '')
     assert encode.encoder() == 'pyav'
     monkeypatch.setitem(sys.modules, 'av', None)
-    with pytest.raises(RuntimeError, match='install the package ffmpeg'):
+    with pytest.raises(FileNotFoundError, match='the package ffmpeg'):
         encode.encoder()
 
 

@@ -7,7 +7,7 @@ from tests.conftest import ROOT
 from tests.test_models.peers import TINY
 
 sys.path.append(str(ROOT / 'tools/benchmarks'))
-import benchmark_peers  # noqa: E402
+import peers  # noqa: E402
 
 CPU = torch.device('cpu')
 
@@ -21,21 +21,21 @@ def test_frozen_steps_hold_and_keep_less():
             num_frames=4,
             num_decoder_layers=1,
             frozen=frozen)
-        step = benchmark_peers.TrainingStep(cfg, 4, 4, 64, CPU)
+        step = peers.TrainingStep(cfg, 4, 4, 64, CPU)
         weights = sum(p.numel() for p in step.model.parameters())
         trained = sum(p.numel() for p in step.model.parameters()
                       if p.requires_grad)
         # Two moments of AdamW for what is trained, a counter per tensor.
         assert step.held_bytes() >= 4 * (weights + 2 * trained)
-        return step.held_bytes(), benchmark_peers.peak_memory(step, CPU)
+        return step.held_bytes(), peers.peak_memory(step, CPU)
 
     assert all(a < b for a, b in zip(figures(True), figures(False)))
 
 
 def test_the_cost_of_the_schemes_is_drawn(tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark_peers, 'SCHEMES', ['space', 'axial'])
+    monkeypatch.setattr(peers, 'SCHEMES', ['space', 'axial'])
     chart = tmp_path / 'cost.svg'
-    benchmark_peers.benchmark_timesformer(
+    peers.benchmark_timesformer(
         SimpleNamespace(
             frames=[1], sizes=[32], rounds=1, clock='cpu', device='cpu',
             out=str(tmp_path / 'cost.json'), chart=str(chart)))

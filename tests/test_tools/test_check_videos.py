@@ -1,5 +1,4 @@
 import faulthandler
-import importlib.util
 import json
 import os
 import shutil
@@ -7,15 +6,12 @@ import signal
 
 import pytest
 
-from cast_mmaction.preparation import whole
-from tests.conftest import ROOT
+from cast_mmaction.preparation import checking, whole
 from tests.decoders import DECODERS
 from tests.faults.videos import write_video
+from tests.toy import load_tool
 
-SPEC = importlib.util.spec_from_file_location(
-    'check_videos', ROOT / 'tools/data/check_videos.py')
-tool = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(tool)
+tool = load_tool('data/check_videos')
 
 
 @pytest.fixture
@@ -53,7 +49,8 @@ def test_a_list_is_parted(root, capsys, decoder):
 
 
 def test_videos_are_not_bad_for_want_of_a_reader(root, monkeypatch, capsys):
-    monkeypatch.setattr(tool, 'torchcodec_problem', lambda: 'is not there')
+    monkeypatch.setattr('cast_mmaction.host.torchcodec_problem',
+                        lambda: 'is not there')
     with pytest.raises(SystemExit):
         run(root, 'list.txt', '--decoder', 'torchcodec')
     assert '--decoder torchcodec: is not there' in capsys.readouterr().err
@@ -70,13 +67,13 @@ def test_a_scan_goes_on_where_it_was_ended(root, monkeypatch, capsys):
     last = json.loads(lines[4])[0]
     (root / 'good').unlink()
     (root / 'bad').unlink()
-    read, contained = [], tool.contained
+    read, contained = [], checking.contained
 
     def noting(function, paths, *args):
         read.extend(paths)
         return contained(function, paths, *args)
 
-    monkeypatch.setattr(tool, 'contained', noting)
+    monkeypatch.setattr(checking, 'contained', noting)
     assert run(root) == expected and read == [last]
     assert '3 of 4 videos are known' in capsys.readouterr().out
     # A file that was mended is read again, the others are not.
@@ -88,7 +85,7 @@ def test_a_scan_goes_on_where_it_was_ended(root, monkeypatch, capsys):
 
 
 def test_a_crash_costs_its_own_file_alone(root, monkeypatch):
-    fault_of = tool.fault_of
+    fault_of = checking.fault_of
 
     def crash(path, decoder):
         if path.endswith('_0.mp4'):
@@ -96,7 +93,7 @@ def test_a_crash_costs_its_own_file_alone(root, monkeypatch):
             os.kill(os.getpid(), signal.SIGSEGV)
         return fault_of(path, decoder)
 
-    monkeypatch.setattr(tool, 'fault_of', crash)
+    monkeypatch.setattr(checking, 'fault_of', crash)
     good, bad = run(root)
     assert good == 'a b/P01_01_1.mp4 1\n'
     assert 'P01_01_0.mp4 0\tthe process crashed (SIGSEGV)\n' in bad

@@ -1,5 +1,4 @@
 """`convert_checkpoint.py` as a user runs it."""
-import importlib.util
 import json
 import os
 
@@ -14,16 +13,13 @@ from cast_mmaction import from_pretrained, predict
 from cast_mmaction.checkpoints import revert, trained_only
 from cast_mmaction.checkpoints.hugging_face_config import our_config
 from cast_mmaction.checkpoints.reading import sha256_of
-from tests.conftest import ROOT
 from tests.golden import GoldenCase
 from tests.test_checkpoints.layouts import (SIZES, clip_layouts, randomize,
                                             videomae_layouts)
 from tests.test_models import sound
+from tests.toy import load_tool
 
-spec = importlib.util.spec_from_file_location(
-    'convert_checkpoint', ROOT / 'tools/checkpoints/convert_checkpoint.py')
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
+tool = load_tool('checkpoints/convert_checkpoint')
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 
 sys.path.append(str(ROOT / 'tools' / 'demo'))
 import make_clips  # noqa: E402
-import pretrain  # noqa: E402
+import expert_training  # noqa: E402
 import relation  # noqa: E402
 import shapes  # noqa: E402
 import table  # noqa: E402
@@ -148,23 +148,24 @@ def test_written_clips_keep_their_textures(tmp_path, decoder):
 def test_an_interrupted_pretraining_gives_the_same_expert(
         name, tmp_path, monkeypatch):
     cfg = Config.fromfile(CONFIG)
-    monkeypatch.setitem(pretrain.TASKS, name,
-                        pretrain.TASKS[name]._replace(batch=2))
-    monkeypatch.setattr(pretrain, 'REPORT', 2)
-    monkeypatch.setattr(pretrain, 'WARMUP', 1)
-    pretrain.train(name, tmp_path / 'whole.pth', cfg, seed=0, steps=4)
+    monkeypatch.setitem(expert_training.TASKS, name,
+                        expert_training.TASKS[name]._replace(batch=2))
+    monkeypatch.setattr(expert_training, 'REPORT', 2)
+    monkeypatch.setattr(expert_training, 'WARMUP', 1)
+    expert_training.train(name, tmp_path / 'whole.pth', cfg, seed=0, steps=4)
 
-    def stop(task, seed, step, draw=pretrain.draw_batch):
+    def stop(task, seed, step, draw=expert_training.draw_batch):
         if step == 3:
             raise KeyboardInterrupt
         return draw(task, seed, step)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pretrain, 'draw_batch', stop)
+        patch.setattr(expert_training, 'draw_batch', stop)
         with pytest.raises(KeyboardInterrupt):
-            pretrain.train(name, tmp_path / 'parts.pth', cfg, seed=0, steps=4)
+            expert_training.train(
+                name, tmp_path / 'parts.pth', cfg, seed=0, steps=4)
     assert not (tmp_path / 'parts.pth').exists()
-    pretrain.train(name, tmp_path / 'parts.pth', cfg, seed=0, steps=4)
+    expert_training.train(name, tmp_path / 'parts.pth', cfg, seed=0, steps=4)
     assert {file.name for file in tmp_path.iterdir()} == {
         'whole.pth', 'parts.pth'
     }
@@ -180,7 +181,7 @@ def test_an_interrupted_pretraining_gives_the_same_expert(
 
 def test_the_temporal_expert_begins_with_the_change_between_frames():
     weight = torch.randn(8, 3, 2, 4, 4)
-    pretrain.see_change(weight)
+    expert_training.see_change(weight)
     still = torch.randn(3, 1, 4, 4).expand(3, 2, 4, 4)
     response = (weight * still).sum((1, 2, 3, 4))
     assert response[:4].abs().max() < 1e-5 < response[4:].abs().min()

@@ -16,7 +16,7 @@ from tests.sounding import write_sounding
 
 sys.path.append(str(ROOT / 'tools' / 'demo'))
 import make_clips  # noqa: E402
-import pretrain  # noqa: E402
+import expert_training  # noqa: E402
 import shapes  # noqa: E402
 import sound_table  # noqa: E402
 import sounds  # noqa: E402
@@ -138,10 +138,11 @@ def test_a_video_is_recognised_with_and_without_sound(folder, tmp_path):
 
 def test_pretraining_of_the_audio_expert(tmp_path, monkeypatch):
     cfg = Config.fromfile(CONFIGS[0])
-    monkeypatch.setitem(pretrain.TASKS, 'audio',
-                        pretrain.TASKS['audio']._replace(batch=4))
-    monkeypatch.setattr(pretrain, 'WARMUP', 1)
-    pretrain.train('audio', tmp_path / 'audio.pth', cfg, seed=0, steps=2)
+    monkeypatch.setitem(expert_training.TASKS, 'audio',
+                        expert_training.TASKS['audio']._replace(batch=4))
+    monkeypatch.setattr(expert_training, 'WARMUP', 1)
+    expert_training.train(
+        'audio', tmp_path / 'audio.pth', cfg, seed=0, steps=2)
     audio = dict(
         cfg.model.backbone.experts.audio,
         pretrained=str(tmp_path / 'audio.pth'))

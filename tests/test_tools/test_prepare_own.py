@@ -1,6 +1,5 @@
 """`prepare.py folder` and `csv`: from a folder of videos to a training."""
 import csv
-import importlib.util
 import os
 import re
 import sys
@@ -11,12 +10,9 @@ import pytest
 from mmaction.registry import DATASETS
 from mmengine.config import Config
 
-from tests.toy import ROOT
+from tests.toy import load_tool
 
-_spec = importlib.util.spec_from_file_location(
-    'prepare', ROOT / 'tools/data/prepare.py')
-prepare = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(prepare)
+prepare = load_tool('data/prepare')
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from tests.conftest import ROOT
 def tool(monkeypatch):
     """tools/evidence/run_table.py, its trainings and tests replaced by a record."""
     monkeypatch.syspath_prepend(str(ROOT / 'tools/evidence'))
-    module = importlib.import_module('run_table')
+    module = importlib.import_module('table_rows')
+    command = importlib.import_module('run_table')
+    module.main, module.parse_args = command.main, command.parse_args
     module.calls, module.fails = [], set()
 
     def call(script, run, gpus, config, *arguments):
@@ -91,7 +93,7 @@ def test_several_at_a_time(tool, tmp_path):
 
 def test_a_failure_shows_the_end_of_the_log(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / 'tools/evidence'))
-    module = importlib.import_module('run_table')
+    module = importlib.import_module('table_rows')
     run = module.Run('cast', None, tmp_path, 0, ())
     with pytest.raises(SystemExit) as error:
         module.call('train', run, 1, tmp_path / 'missing.py')
@@ -272,7 +274,7 @@ def test_what_a_training_took_on_a_gpu(tmp_path, monkeypatch):
         '{"loss": 1.0, "memory": 900}\n{"loss": 1.0, "memory": 1200}\n'
         '{"all/action_top1": 3.0}\n')
     monkeypatch.syspath_prepend(str(ROOT / 'tools/evidence'))
-    module = importlib.import_module('run_table')
+    module = importlib.import_module('table_rows')
     assert module.gpu_memory(tmp_path) == dict(memory=1200)
     assert module.gpu_memory(tmp_path / 'nowhere') == {}
 

@@ -10,10 +10,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from cast_mmaction.visualization.cli import main
 from cast_mmaction.visualization.overlay import (Row, blend, contact_sheet,
                                                  step_pictures)
 from tests.test_prediction.test_predict import recognizer, write_video
+from tests.toy import load_tool
+
+main = load_tool('visualize').main
 
 
 @pytest.fixture

@@ -14,30 +14,43 @@ Contenders take turns; figures are medians with [smallest, largest].
 docs/performance.md explains the tables.
 """
 import argparse
+import importlib
 from typing import Optional, Sequence
 
-import benchmark_data
-import benchmark_kernels
-import benchmark_log
-import benchmark_model
-import benchmark_sound
-import benchmark_storage
-import benchmark_train
-import torch
-from benchmarking import CLOCKS
-from mmengine.registry import init_default_scope
-
-import cast_mmaction  # noqa: F401  (registers)
-from cast_mmaction.precision import products_in_tf32
+import arguments
 
 COMMANDS = dict(
-    model=benchmark_model,
-    kernels=benchmark_kernels,
-    data=benchmark_data,
-    sound=benchmark_sound,
-    storage=benchmark_storage,
-    train=benchmark_train,
-    log=benchmark_log)
+    model=arguments.model,
+    kernels=arguments.kernels,
+    data=arguments.data,
+    sound=arguments.sound,
+    storage=arguments.storage,
+    train=arguments.train,
+    log=arguments.log)
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """The arguments of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest='command', required=True)
+    for name, add_arguments in COMMANDS.items():
+        command = commands.add_parser(name, help=add_arguments.__doc__)
+        add_arguments(command)
+        command.add_argument('--rounds', type=int, default=5)
+        command.add_argument(
+            '--threads', type=int, help="CPU threads; default PyTorch's")
+        command.add_argument(
+            '--device', help='default: the GPU, if there is one')
+        command.add_argument(
+            '--clock',
+            choices=arguments.CLOCKS,
+            default='wall',
+            help='cpu: seconds of CPU, for a machine that others use too')
+        command.add_argument(
+            '--json', help='also write tables to JSON.<table>.json')
+    return parser.parse_args(argv)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -46,33 +59,18 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     Args:
         argv: The command line; None for the real one.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest='command', required=True)
-    for name, module in COMMANDS.items():
-        command = commands.add_parser(name, help=module.__doc__)
-        module.add_arguments(command)
-        command.add_argument('--rounds', type=int, default=5)
-        command.add_argument(
-            '--threads', type=int, help="CPU threads; default PyTorch's")
-        command.add_argument(
-            '--device',
-            default='cuda' if torch.cuda.is_available() else 'cpu')
-        command.add_argument(
-            '--clock',
-            choices=CLOCKS,
-            default='wall',
-            help='cpu: seconds of CPU, for a machine that others use too')
-        command.add_argument(
-            '--json', help='also write tables to JSON.<table>.json')
-    args = parser.parse_args(argv)
+    args = parse_args(argv)
+    import torch
+    from cast_mmaction.precision import products_in_tf32
+    from mmengine.registry import init_default_scope
+    args.device = args.device or (
+        'cuda' if torch.cuda.is_available() else 'cpu')
     if args.threads:
         torch.set_num_threads(args.threads)
     if args.device != 'cpu':
         products_in_tf32()  # as trainings have them
     init_default_scope('mmaction')
-    COMMANDS[args.command].run(args)
+    importlib.import_module(f'benchmark_{args.command}').run(args)
 
 
 if __name__ == '__main__':

@@ -8,9 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
-import av
 import cv2
-import decord
 import numpy as np
 import torch
 from benchmarking import (CLOCKS, Figure, alternate, environment, json_path,
@@ -46,6 +44,7 @@ def make_video(path: str,
     A camera moves over a blurred noise, and every frame has some grain: the
     decoder finds motion and texture.
     """
+    import av  # here, for machines that measure without video
     random = np.random.RandomState(0)
     scene = random.randint(0, 256, (2 * height, 2 * width, 3), dtype=np.uint8)
     scene = cv2.normalize(
@@ -81,6 +80,7 @@ KINDS = {
 def encoded_again(source: str, path: str, width: int, height: int,
                   options: Dict[str, str]) -> str:
     """Writes a video once more, as x264's preset 'medium' does."""
+    import av
     with av.open(source) as given, av.open(path, 'w') as container:
         rate = given.streams.video[0].average_rate
         stream = container.add_stream(
@@ -97,6 +97,7 @@ def encoded_again(source: str, path: str, width: int, height: int,
 
 def video_facts(path: str) -> Dict[str, Any]:
     """What the tables say about the file."""
+    import av
     with av.open(path) as container:
         stream = container.streams.video[0]
         return dict(
@@ -178,6 +179,7 @@ def runner(steps: List[Dict[str, Any]],
 
 def reading(args: argparse.Namespace, path: str) -> None:
     """Opening and decoding: all views of a test, one training clip."""
+    import decord
     length = len(READERS['pyav'](path))
     indices = dense_test_indices(length, 16, 4, 5)
     union = np.unique(indices).tolist()
@@ -528,32 +530,12 @@ TABLES = dict(
     memory=memory)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``benchmark.py data``."""
-    parser.add_argument(
-        '--table', choices=TABLES, help='only this one; default all')
-    parser.add_argument(
-        '--video', help='a file to read, for --table feeding also a folder of '
-        'mp4 files; default one made on the spot, 300 frames of 340 x 256')
-    parser.add_argument(
-        '--workers', type=int, default=2, help='most loader processes')
-    parser.add_argument(
-        '--batch', type=int, default=64, help='clips of --table device')
-    parser.add_argument(
-        '--frame-size',
-        type=int,
-        nargs=2,
-        default=(256, 340),
-        metavar=('HEIGHT', 'WIDTH'),
-        help='of --table device')
-    parser.add_argument(
-        '--clips', type=int, default=5000, help='length of the memory curve')
-
-
 def run(args: argparse.Namespace) -> None:
     """Measure and report."""
     cv2.setNumThreads(0)  # as in the loader of a training
     with tempfile.TemporaryDirectory() as folder:
-        path = args.video or make_video(os.path.join(folder, 'video.mp4'))
+        path = args.video
+        if path is None and args.table != 'device':  # which reads none
+            path = make_video(os.path.join(folder, 'video.mp4'))
         for table in [args.table] if args.table else TABLES:
             TABLES[table](args, path)

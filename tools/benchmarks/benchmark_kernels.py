@@ -47,16 +47,6 @@ WINDOWS = [
 ]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``benchmark.py kernels``."""
-    parser.add_argument('--batch', type=int, default=1, help='clips')
-    parser.add_argument(
-        '--dtypes',
-        nargs='+',
-        choices=['float32', 'bfloat16', 'float16'],
-        default=['float32', 'bfloat16'])
-
-
 def run(args: argparse.Namespace) -> None:
     """Prints the table."""
     device = torch.device(args.device)

@@ -65,21 +65,6 @@ def checkpoint(hub: MessageHub) -> bytes:
     return file.getvalue()
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``benchmark.py log``."""
-    parser.add_argument(
-        '--history',
-        type=int,
-        nargs='+',
-        default=[100, 10_000, 350_000],
-        help='iterations that have been logged before')
-    parser.add_argument(
-        '--iterations',
-        type=int,
-        default=1000,
-        help='that are timed')
-
-
 def run(args: argparse.Namespace) -> None:
     """Measure and report."""
     hubs = {length: hub_after(length) for length in args.history}

@@ -472,46 +472,6 @@ def hearing(args: argparse.Namespace) -> None:
 TABLES = dict(speed=speed, experts=experts, growth=growth, hearing=hearing)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``benchmark.py model``."""
-    parser.add_argument(
-        '--table',
-        choices=TABLES,
-        default='speed',
-        help='speed: against the eager twin; experts: against MMAction2, '
-        'open_clip and timm; growth: more frames, pixels, clips, width; '
-        'hearing: CAVA and CA2ST against CAST')
-    parser.add_argument('--arch', choices=['tiny', *ARCHS], default='base')
-    parser.add_argument('--frames', type=int, default=16)
-    parser.add_argument('--size', type=int, default=224)
-    parser.add_argument('--batch', type=int, default=1)
-    parser.add_argument(
-        '--dtype',
-        choices=['float32', 'bfloat16', 'float16'],
-        default='float32',
-        help='all but float32 are autocast')
-    parser.add_argument(
-        '--baseline-dtype',
-        choices=['float32', 'bfloat16', 'float16'],
-        help="precision of the eager twin, if another than CAST's")
-    parser.add_argument(
-        '--options',
-        nargs='*',
-        default=[],
-        choices=['half', 'compile', 'with_cp'],
-        help='more contenders: CAST with frozen_dtype, compile, with_cp')
-    parser.add_argument(
-        '--sound-frames',
-        type=int,
-        default=400,
-        help='hearing: frames of the spectrogram')
-    parser.add_argument('--no-train', action='store_true')
-    parser.add_argument(
-        '--max-batch',
-        type=int,
-        help='growth: most clips; as many as memory holds unless told')
-
-
 def run(args: argparse.Namespace) -> None:
     """Measure and report."""
     TABLES[args.table](args)

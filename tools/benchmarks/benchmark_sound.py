@@ -127,15 +127,6 @@ def reading(args: argparse.Namespace, path: str, flac: str,
                json_path(args.json, f'sound-{last}'))
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``benchmark.py sound``."""
-    parser.add_argument(
-        '--video', help='a file with sound; default one made on the spot, '
-        '300 frames of --size and 10 s of stereo AAC')
-    parser.add_argument(
-        '--size', type=int, nargs=2, default=(340, 256), metavar=('W', 'H'))
-
-
 def run(args: argparse.Namespace) -> None:
     """Measure and report."""
     with tempfile.TemporaryDirectory() as folder:

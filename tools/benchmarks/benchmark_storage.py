@@ -44,13 +44,6 @@ class RangeHandler(SimpleHTTPRequestHandler):
             self.wfile.write(file.read(last - first + 1))
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``benchmark.py storage``."""
-    parser.add_argument(
-        '--videos', type=int, default=200, help='copies of one video')
-    parser.add_argument('--shard-mb', type=float, default=16.)
-
-
 def run(args: argparse.Namespace) -> None:
     """Read every video once, from each place."""
     with tempfile.TemporaryDirectory() as folder:

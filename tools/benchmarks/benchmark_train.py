@@ -98,21 +98,6 @@ def steps(work_dir: Path) -> List[Dict[str, float]]:
     return [line for line in lines if 'data_time' in line][WARMUP:]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``benchmark.py train``."""
-    parser.add_argument('--processes', type=int, default=2)
-    parser.add_argument('--batch', type=int, default=2)
-    parser.add_argument(
-        '--width', type=int, default=192, help='of the experts; 32 a head')
-    parser.add_argument('--layers', type=int, default=6)
-    parser.add_argument(
-        '--settings',
-        type=int,
-        nargs='*',
-        default=list(range(len(SETTINGS))),
-        help='which loaders of the table')
-
-
 def run(args: argparse.Namespace) -> None:
     """Train with every loader and report. A round is a step of an epoch."""
     rows = []
@@ -120,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
         video = make_video(os.path.join(folder, 'video.mp4'))
         clips = args.rounds * args.processes * args.batch
         Path(folder, 'list.txt').write_text(f'{video} 0\n' * clips)
-        for number in args.settings:
+        for number in args.settings or range(len(SETTINGS)):
             loader = SETTINGS[number]
             name = f'setting-{number}'
             train(config(args, folder, loader, name), args.processes)

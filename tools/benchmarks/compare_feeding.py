@@ -85,7 +85,6 @@ def main() -> None:
     if sys.argv[1:2] == [CHILD]:
         serve(**json.loads(sys.argv[2]))
         return
-    from benchmarking import rate, ratio, table
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -94,6 +93,7 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--clips', type=int, default=32, help='of a round')
     args = parser.parse_args()
+    from benchmarking import rate, ratio, table
     places = [
         sorted(map(str, place.resolve().glob('*.mp4')))
         if place.is_dir() else [str(place.resolve())] for place in args.videos

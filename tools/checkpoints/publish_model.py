@@ -8,23 +8,12 @@ The folder can be uploaded to a hub as it is, and
 ``cast_mmaction.from_pretrained`` loads it, there or here.
 """
 import argparse
-import sys
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional, Sequence
 
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from torch import nn
-
-from cast_mmaction.atomic_write import atomic_write
-from cast_mmaction.checkpoints import CheckpointError, host_loading
-from cast_mmaction.checkpoints.reading import read_checkpoint
-from cast_mmaction.checkpoints.trained_only import (frozen_tensors, is_frozen,
-                                                    sha256)
-from cast_mmaction.class_names import names_by_task, names_in_config
-from cast_mmaction.hub import publish
-from cast_mmaction.precision import of_checkpoint
-from mmaction.registry import MODELS
+if TYPE_CHECKING:  # --help does not wait for what takes seconds
+    from mmengine.config import Config
+    from torch import nn
 
 CROPS = dict(ThreeViewCrop=3, ThreeCrop=3, TenCrop=10)
 
@@ -65,7 +54,8 @@ print(inference_recognizer(model, 'video.mp4').pred_score)
 """
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -95,8 +85,10 @@ def views_of(pipeline: list) -> str:
     return f'{clips} clips x {crops} crops, {frames} frames each'
 
 
-def experts_of(model: nn.Module) -> str:
+def experts_of(model: 'nn.Module') -> str:
     """A list of the frozen experts and where they come from."""
+    from cast_mmaction.checkpoints.trained_only import (frozen_tensors,
+                                                        is_frozen, sha256)
     lines = []
     for name, module in model.named_modules():
         if is_frozen(module):
@@ -107,8 +99,9 @@ def experts_of(model: nn.Module) -> str:
     return '\n'.join(lines) or 'None: the whole model was trained.'
 
 
-def classes_of(model: nn.Module, cfg: Config) -> str:
+def classes_of(model: 'nn.Module', cfg: 'Config') -> str:
     """How many classes there are, and what the first are called."""
+    from cast_mmaction.class_names import names_by_task, names_in_config
     names = names_by_task(
         getattr(model, 'dataset_meta', None) or names_in_config(cfg))
     return '; '.join(
@@ -117,7 +110,7 @@ def classes_of(model: nn.Module, cfg: Config) -> str:
         for task, known in names.items()) or 'without names'
 
 
-def card(args: argparse.Namespace, cfg: Config, model: nn.Module,
+def card(args: argparse.Namespace, cfg: 'Config', model: 'nn.Module',
          file: Path) -> str:
     """The model card."""
     dataset = cfg.test_dataloader.dataset
@@ -136,23 +129,36 @@ def card(args: argparse.Namespace, cfg: Config, model: nn.Module,
         file=file.name)
 
 
-def main(argv: Optional[list] = None) -> None:
-    args = parse_args(argv)
+def run(args: argparse.Namespace) -> None:
+    """Write the file and its card."""
+    from cast_mmaction.atomic_write import atomic_write
+    from cast_mmaction.checkpoints import host_loading
+    from cast_mmaction.checkpoints.reading import read_checkpoint
+    from cast_mmaction.hub import publish
+    from cast_mmaction.precision import of_checkpoint
+    from mmaction.registry import MODELS
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
     init_default_scope('mmaction')
     cfg = Config.fromfile(args.config)
     if 'frozen_dtype' in cfg.model.backbone:
         cfg.model.backbone.frozen_dtype = None  # published in float32
-    try:
-        model = MODELS.build(cfg.model)
-        content = read_checkpoint(args.checkpoint)
-        host_loading.fill(model, content, args.checkpoint)
-    except CheckpointError as error:
-        sys.exit(f'refused: {error}')
+    model = MODELS.build(cfg.model)
+    content = read_checkpoint(args.checkpoint)
+    host_loading.fill(model, content, args.checkpoint)
     precision = of_checkpoint(content) or 'float32'
     file = publish(model, cfg, args.folder, args.config.stem, precision)
     with atomic_write(args.folder / 'README.md') as readme:
         readme.write_text(card(args, cfg, model, file))
     print(f'wrote {file} and its card')
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """The command."""
+    args = parse_args(argv)
+    from cast_mmaction.one_line import refusals_in_one_line
+    with refusals_in_one_line('refused'):
+        run(args)
 
 
 if __name__ == '__main__':

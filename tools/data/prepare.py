@@ -25,31 +25,12 @@ report by class and every fault by name lie beside the list. After a stop the
 same command goes on. EPIC-SOUNDS needs no preparation. docs/data.md has more.
 """
 import argparse
-import sys
 from pathlib import Path
-from typing import List, Optional
-
-import cast_mmaction
-from cast_mmaction.atomic_write import atomic_write
-from cast_mmaction.class_names import read_class_names
-from cast_mmaction.datasets.annotations import (Annotations, kinetics_entries,
-                                                split_called, ssv2_entries,
-                                                write_list)
-from cast_mmaction.datasets.own_config import SIZES, config_text
-from cast_mmaction.datasets.own_data import (Found, class_lists,
-                                             clips_of_csv, clips_of_folder,
-                                             split_clips, write_lists)
-from cast_mmaction.datasets.sound_lists import (VGGSOUND_SPLITS,
-                                                kinetics_sound_entries,
-                                                vggsound_entries)
-from cast_mmaction.preparation.epic import clips_of, prepare_epic
-from cast_mmaction.preparation.official import Making, prepare
-from cast_mmaction.preparation.shards import (Sample, read_samples,
-                                              write_shards)
-from cast_mmaction.workers import usable_cores
+from typing import Optional, Sequence
 
 
-def parse_args(argv: Optional[List[str]]) -> argparse.Namespace:
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -84,7 +65,7 @@ def add_official(commands: argparse._SubParsersAction) -> None:
     vggsound = commands.add_parser('vggsound', help='lists of VGG-Sound')
     vggsound.add_argument('annotations', help='vggsound.csv')
     vggsound.add_argument(
-        '--split', choices=VGGSOUND_SPLITS, help='(default: both)')
+        '--split', choices=('train', 'test'), help='(default: both)')
     vggsound.add_argument(
         '--num-classes',
         type=int,
@@ -95,7 +76,7 @@ def add_official(commands: argparse._SubParsersAction) -> None:
     sound.add_argument(
         'annotations', help='original Kinetics-400 CSV of a split')
     for command in (kinetics, ssv2, vggsound, sound):
-        command.set_defaults(run=official)
+        command.set_defaults(run='official')
         command.add_argument(
             '--videos',
             help='folder of the videos; those found there make the list. '
@@ -130,7 +111,6 @@ def add_making(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         '--workers',
         type=int,
-        default=usable_cores(),
         help='processes (default: the CPU cores)')
     command.add_argument(
         '--seconds',
@@ -146,55 +126,11 @@ def add_making(command: argparse.ArgumentParser) -> None:
         help='megabytes of a shard at most (default: 128)')
 
 
-def making_of(args: argparse.Namespace, folder: Optional[str]) -> Making:
-    """Check the numbers."""
-    for name in ('short_side', 'key_frames', 'workers', 'seconds',
-                 'shard_mb'):
-        if getattr(args, name) <= 0:
-            raise ValueError(f'--{name.replace("_", "-")} must be positive, '
-                             f'got {getattr(args, name)}')
-    return Making(folder, args.short_side, args.key_frames, args.verify,
-                  args.workers, args.seconds)
-
-
-def official(args: argparse.Namespace) -> None:
-    making = making_of(args, args.resized)
-    if args.videos is None and (args.resized or args.verify):
-        raise ValueError('--resized and --verify need --videos')
-    if args.shards and args.videos is None:
-        raise ValueError('--shards needs --videos')
-    done = prepare(
-        annotations_of(args), args.out, args.videos, making,
-        f'{args.command}_classes.txt')
-    for path in dict.fromkeys(done.lists.values()) if args.shards else ():
-        pack(read_samples(path, done.videos), path, args)
-
-
-def pack(samples: List[Sample], path: str, args: argparse.Namespace) -> None:
-    """Write the shards of a list; those of a training in random order."""
-    shuffle = split_called(path) not in ('val', 'test')
-    write_shards(samples, args.shards, Path(path).stem, args.shard_mb,
-                 shuffle, args.workers)
-
-
-def annotations_of(args: argparse.Namespace) -> Annotations:
-    """Read what the command line names."""
-    if args.command == 'kinetics':
-        names = args.classes and read_class_names(args.classes)
-        return kinetics_entries(args.annotations, args.num_classes, names)
-    if args.command == 'ssv2':
-        return ssv2_entries(args.annotations, args.labels, args.answers)
-    if args.command == 'vggsound':
-        return vggsound_entries(args.annotations, args.split,
-                                args.num_classes)
-    return kinetics_sound_entries(args.annotations)
-
-
 def add_epic(commands: argparse._SubParsersAction) -> None:
     """EPIC-KITCHENS-100."""
     command = commands.add_parser(
         'epic', help='EPIC-KITCHENS-100: what is there, segments as clips')
-    command.set_defaults(run=epic)
+    command.set_defaults(run='epic')
     command.add_argument('annotations', nargs='+', help='official CSVs')
     command.add_argument(
         '--videos', required=True, help='folder of the untrimmed videos')
@@ -209,20 +145,11 @@ def add_epic(commands: argparse._SubParsersAction) -> None:
     add_making(command)
 
 
-def epic(args: argparse.Namespace) -> None:
-    making = making_of(args, args.clips)
-    if args.shards and not args.clips:
-        raise ValueError('--shards needs --clips')
-    written = prepare_epic(args.annotations, args.videos, args.out, making)
-    for path in written if args.shards else ():
-        pack(clips_of(path, args.clips), path, args)
-
-
 def add_shards(commands: argparse._SubParsersAction) -> None:
     """Shards of a list that is there."""
     command = commands.add_parser(
         'shards', help='pack the videos of a list into few files')
-    command.set_defaults(run=shards)
+    command.set_defaults(run='shards')
     command.add_argument('list', help='lines "path label"')
     command.add_argument(
         '--videos', required=True, help='the folder that paths begin in')
@@ -235,16 +162,7 @@ def add_shards(commands: argparse._SubParsersAction) -> None:
         '--keep-order',
         action='store_true',
         help='that of the list, as for validation (default: random)')
-    command.add_argument('--workers', type=int, default=usable_cores())
-
-
-def shards(args: argparse.Namespace) -> None:
-    if args.shard_mb <= 0 or args.workers < 1:
-        raise ValueError('--shard-mb and --workers must be positive')
-    write_shards(
-        read_samples(args.list, args.videos), args.out,
-        Path(args.list).stem, args.shard_mb, not args.keep_order,
-        args.workers)
+    command.add_argument('--workers', type=int, help='processes (default: the CPU cores)')
 
 
 def add_own(commands: argparse._SubParsersAction) -> None:
@@ -252,13 +170,13 @@ def add_own(commands: argparse._SubParsersAction) -> None:
     folder = commands.add_parser(
         'folder', help='own videos: every folder in a folder is a class')
     folder.add_argument('source', metavar='DIR')
-    folder.set_defaults(run=own)
+    folder.set_defaults(run='own')
     table = commands.add_parser(
         'csv', help='own videos: a CSV with file,label or file,verb,noun')
     table.add_argument('source', metavar='FILE')
     table.add_argument(
         '--videos', help='folder that the files are in (default: the CSV\'s)')
-    table.set_defaults(run=own)
+    table.set_defaults(run='own')
     for command in (folder, table):
         command.add_argument(
             '--out',
@@ -267,7 +185,7 @@ def add_own(commands: argparse._SubParsersAction) -> None:
             help='folder for the lists, the names and config.py')
         command.add_argument(
             '--size',
-            choices=sorted(SIZES),
+            choices=('base', 'small'),
             default='base',
             help='base: CAST-B/16 on frozen experts, for a GPU; small: a '
             'trial without weights of others, on a CPU (default: base)')
@@ -280,61 +198,13 @@ def add_own(commands: argparse._SubParsersAction) -> None:
             '--seed', type=int, default=0, help='of the split (default: 0)')
 
 
-def own(args: argparse.Namespace) -> None:
-    if not 0 < args.val_share < 1:
-        raise ValueError(f'--val-share {args.val_share} is not between 0 '
-                         'and 1')
-    if args.command == 'folder':
-        videos = Path(args.source)
-        found = clips_of_folder(args.source)
-    else:
-        videos = Path(args.videos or Path(args.source).parent)
-        found = clips_of_csv(args.source, args.videos)
-    parts = split_clips(found.clips, args.val_share, args.seed)
-    classes = class_lists(found.clips)
-    args.out.mkdir(parents=True, exist_ok=True)
-    write_lists(args.out, parts, classes)
-    config = args.out / 'config.py'
-    text = config_text(config, videos, classes, len(found.clips), args.size,
-                       shipped_configs() / '_base_/default_runtime.py')
-    if config.exists() and config.read_text() != text:
-        print(f'{config} is there already and stays as it is')
-    else:
-        with atomic_write(config) as temporary:
-            temporary.write_text(text)
-    report(found, args.out)
-    print(f'{len(parts["train"])} clips to train on, {len(parts["val"])} to '
-          'validate on; ' + ', '.join(f'{len(names)} {task}s'
-                                      for task, names in classes.items()))
-    print(f'Train with: tools/dist_train.sh {config} 1')
-
-
-def report(found: Found, out: Path) -> None:
-    """Say which files were left out, the first few by name, all in a file."""
-    if not found.passed_over:
-        return
-    path = out / 'passed_over.txt'
-    write_list(str(path), found.passed_over)
-    print(f'{len(found.passed_over)} files were passed over, see {path}:')
-    for line in found.passed_over[:5]:
-        print(f'  {line}')
-
-
-def shipped_configs() -> Path:
-    """The folder of the configs: inside an installed wheel, or beside."""
-    package = Path(cast_mmaction.__file__).resolve().parent
-    inside = package / '.mim/configs'
-    return inside if inside.is_dir() else package.parent / 'configs'
-
-
-def main(argv: Optional[List[str]] = None) -> None:
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """The command."""
     args = parse_args(argv)
-    try:
-        args.run(args)
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f'error: {error}')
-    except KeyboardInterrupt:
-        sys.exit('stopped; the same command goes on from here')
+    from cast_mmaction.one_line import refusals_in_one_line
+    from cast_mmaction.preparation.commands import run
+    with refusals_in_one_line(goes_on=True):
+        run(args)
 
 
 if __name__ == '__main__':

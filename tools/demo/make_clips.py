@@ -22,7 +22,6 @@ import numpy as np
 
 import shapes
 import sounds
-from cast_mmaction.atomic_write import atomic_write
 
 # Each split draws from a stream of random numbers of its own.
 SPLITS = ('train', 'val', 'test')
@@ -64,6 +63,7 @@ def write_split(folder: Path,
                 workers: int,
                 sound: bool = False) -> None:
     """Write the clips of one split, then their list."""
+    from cast_mmaction.atomic_write import atomic_write
     write_block = write_sounding_block if sound else write_silent_block
     tasks = [(folder / 'clips', split, seed,
               range(start, min(start + BLOCK, count)))
@@ -161,6 +161,7 @@ def write_sounding_mp4(path: Path, clip: np.ndarray,
 
 def write_classes(path: Path, names: Sequence[str]) -> None:
     """Names of classes, in the form of EPIC-KITCHENS-100."""
+    from cast_mmaction.atomic_write import atomic_write
     with atomic_write(path) as temporary:
         with open(temporary, 'w', newline='') as file:
             writer = csv.writer(file, lineterminator='\n')

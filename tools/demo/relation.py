@@ -11,12 +11,14 @@ import argparse
 import csv
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Dict, List
+from typing import TYPE_CHECKING, Dict, List
 
 import numpy as np
 
 import shapes
-from cast_mmaction.evaluation.predictions import Predictions, load_dump
+
+if TYPE_CHECKING:  # --help does not wait for what takes seconds
+    from cast_mmaction.evaluation.predictions import Predictions
 
 PAIRS = [' or '.join(shapes.VERBS[i:i + 2])
          for i in range(0, len(shapes.VERBS), 2)]
@@ -31,6 +33,7 @@ def main() -> None:
         'dumps', type=Path, nargs='+', help='CONFIG/SEED/predictions.pkl ...')
     parser.add_argument('--labels', type=Path, required=True, help='test.csv')
     args = parser.parse_args()
+    from cast_mmaction.evaluation.predictions import load_dump
     with open(args.labels, newline='') as file:
         labels = {
             row['narration_id']: int(row['verb'])
@@ -43,7 +46,7 @@ def main() -> None:
     print(format_table(configs))
 
 
-def accuracies(predictions: Predictions,
+def accuracies(predictions: 'Predictions',
                labels: Dict[str, int]) -> Dict[str, float]:
     """Per cent right, by the keys of ``CHANCE``.
 

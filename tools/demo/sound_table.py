@@ -10,13 +10,15 @@ import argparse
 import csv
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Dict, List, Tuple
+from typing import TYPE_CHECKING, Dict, List, Tuple
 
 import numpy as np
 
 import shapes
 import sounds
-from cast_mmaction.evaluation.predictions import Predictions, load_dump
+
+if TYPE_CHECKING:  # --help does not wait for what takes seconds
+    from cast_mmaction.evaluation.predictions import Predictions
 
 ROWS = dict(
     spatial='spatial expert alone',
@@ -35,6 +37,7 @@ def main() -> None:
     parser.add_argument('folder', type=Path, help='with ROW/SEED/...')
     parser.add_argument('--labels', type=Path, required=True, help='test.csv')
     args = parser.parse_args()
+    from cast_mmaction.evaluation.predictions import load_dump
     with open(args.labels, newline='') as file:
         labels = {
             row['narration_id']: (int(row['verb']), int(row['noun']))
@@ -50,7 +53,7 @@ def main() -> None:
     print(format_table(runs))
 
 
-def accuracies(predictions: Predictions, labels: Labels) -> Dict[str, float]:
+def accuracies(predictions: 'Predictions', labels: Labels) -> Dict[str, float]:
     """Per cent right, by the keys of ``CHANCE``."""
     verbs, nouns = np.array([labels[x] for x in predictions.narration_ids]).T
     scores = np.exp(predictions.noun).reshape(-1, len(sounds.MATERIALS),

@@ -12,10 +12,8 @@ long as a clip.
 from typing import Callable, Dict, Tuple
 
 import numpy as np
-import torch
 
 import shapes
-from cast_mmaction.spectrograms.fbank import fbank
 
 FPS = 8
 RATE = 16000
@@ -62,6 +60,8 @@ def draw_sound(
     when = (start <= steps) & (steps < start + rng.integers(2, 6))
     sound = _noise(rng)
     _play(rng, sound, SOUNDS[label], when)
+    import torch
+    from cast_mmaction.spectrograms.fbank import fbank
     spectrogram = fbank(torch.from_numpy(sound), RATE, NUM_MEL_BINS)
     centres = (np.arange(NUM_FRAMES) + 1) * HOP
     return spectrogram[None, :NUM_FRAMES].numpy(), label, when[centres // STEP]

@@ -9,8 +9,10 @@ import argparse
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from run_table import ROOT, Run, call
+if TYPE_CHECKING:  # --help does not wait for what takes seconds
+    from table_rows import Run
 
 ROWS = ('ca2st', 'cava', 'cast', 'audio', 'temporal', 'spatial', 'late_sound')
 
@@ -30,6 +32,7 @@ def main() -> None:
         default=[],
         help='as in tools/train.py, for every row')
     args = parser.parse_args()
+    from table_rows import Run
     os.environ.setdefault('OMP_NUM_THREADS', '1')  # jobs share the cores
     runs = [
         Run(row, None, args.folder / row / f'seed{seed}', seed,
@@ -41,8 +44,9 @@ def main() -> None:
             print(f'{run.folder} is done', flush=True)
 
 
-def execute(run: Run) -> Run:
+def execute(run: 'Run') -> 'Run':
     """Trains and tests, unless that is done."""
+    from table_rows import ROOT, call
     done = run.folder / 'done'
     if done.exists():
         return run

@@ -1,16 +1,14 @@
-"""What run_table.py reports: figures of runs, with the paper's beside them."""
-import json
+"""What ``run_table.py`` reports: figures of runs, with the paper's beside them."""
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Dict, List, Sequence
+
+from tables import load_tables
 
 from cast_mmaction.evaluation import harmonic_mean
 from cast_mmaction.visualization.charts import (Panel, Points, Spread,
                                                 bar_chart, point_chart)
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-ABLATIONS = CONFIGS / 'cast/ablations'
-PEERS = CONFIGS / 'peers/peers.json'
 TASKS = ('verb', 'noun', 'action')
 COLUMNS = ('row', *TASKS, 'H.M.', 'trained M', 'lr', 'steps', 'seconds',
            *(f'paper {task}' for task in TASKS), 'paper H.M.',
@@ -19,25 +17,6 @@ COLUMNS = ('row', *TASKS, 'H.M.', 'trained M', 'lr', 'steps', 'seconds',
 COSTS = dict(giga='multiply-adds G', cpu_seconds='CPU s', memory='memory MB')
 
 Figures = Dict[str, float]
-
-
-def load_tables() -> dict:
-    """The paper's tables, see tables.json beside the rows, and the peers."""
-    data = json.loads((ABLATIONS / 'tables.json').read_text())
-    other = json.loads(PEERS.read_text())
-    for name, table in other['tables'].items():
-        data['tables'][name] = dict(
-            table, source=other['source'], figures=other['figures'])
-    return data
-
-
-def peers() -> Dict[str, dict]:
-    """The rows that have a config for each profile, by name."""
-    return {
-        row['config']: row
-        for table in json.loads(PEERS.read_text())['tables'].values()
-        for row in table['rows']
-    }
 
 
 def average(runs: Sequence[Figures]) -> Dict[str, Spread]:

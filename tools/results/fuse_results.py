@@ -13,26 +13,11 @@ SSv2) hold their labels: no annotations, --weights.
 import argparse
 import csv
 import os.path as osp
-import sys
-from typing import Dict, List
-
-from cast_mmaction.datasets.epic_annotations import (read_classes,
-                                                     read_column,
-                                                     read_narrations)
-from cast_mmaction.atomic_write import atomic_write
-from cast_mmaction.class_names import KEYS
-from cast_mmaction.evaluation.dumps import read_names, read_samples
-from cast_mmaction.evaluation.f1_report import F1Row, f1_report
-from cast_mmaction.evaluation.one_label import (fuse_one_label, is_one_label,
-                                                load_one_label,
-                                                score_one_label,
-                                                write_one_label)
-from cast_mmaction.evaluation.predictions import (check_complete, fuse,
-                                                  load_dump, score,
-                                                  write_dump)
+from typing import Dict, List, Optional, Sequence
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -55,11 +40,12 @@ def parse_args() -> argparse.Namespace:
         help='write this CSV: F1 of the classes, and of the super-classes '
         'weighted by support; needs the official class files beside the '
         'annotations')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def official_meta(folder: str) -> dict:
     """Tail classes and unseen participants, where their files are there."""
+    from cast_mmaction.datasets.epic_annotations import read_column
     meta = {}
     for key, name, column in (
         ('tail_verbs', 'EPIC_100_tail_verbs.csv', 'verb'),
@@ -76,6 +62,9 @@ def official_meta(folder: str) -> dict:
 
 def write_f1(path: str, fused, labels: dict, folder: str) -> None:
     """The F1 report as a CSV; prints that of the super-classes."""
+    from cast_mmaction.atomic_write import atomic_write
+    from cast_mmaction.datasets.epic_annotations import read_classes
+    from cast_mmaction.evaluation.f1_report import F1Row, f1_report
     classes = {
         task: read_classes(osp.join(folder, f'EPIC_100_{task}_classes.csv'))
         for task in ('verb', 'noun')
@@ -92,6 +81,8 @@ def write_f1(path: str, fused, labels: dict, folder: str) -> None:
 
 def names_in(dumps: List[str]) -> Dict[str, List[str]]:
     """Names of the classes, as metainfo, from the first dump that has some."""
+    from cast_mmaction.class_names import KEYS
+    from cast_mmaction.evaluation.dumps import read_names
     for path in dumps:
         names = read_names(path)
         if names:
@@ -101,6 +92,10 @@ def names_in(dumps: List[str]) -> Dict[str, List[str]]:
 
 def fuse_labels(args: argparse.Namespace) -> Dict[str, float]:
     """Fuses dumps of one label; gives back the figures."""
+    from cast_mmaction.evaluation.one_label import (fuse_one_label,
+                                                    load_one_label,
+                                                    score_one_label,
+                                                    write_one_label)
     if args.annotations or args.f1 or args.verb_weights or args.noun_weights:
         raise ValueError(f'{args.dumps[0]} is of one label: it takes '
                          '--weights and --out alone')
@@ -116,42 +111,53 @@ def show(figures: Dict[str, float]) -> None:
         print(f'{name:20s} {value:6.2f}')
 
 
-def main() -> None:
-    args = parse_args()
-    try:
-        if is_one_label(read_samples(args.dumps[0])):
-            show(fuse_labels(args))
-            return
-        if not args.annotations or args.weights:
-            raise ValueError(f'{args.dumps[0]} is of verbs and nouns: it '
-                             'takes --annotations, and --verb-weights and '
-                             '--noun-weights')
-        parts = [load_dump(path) for path in args.dumps]
-        sizes = dict(
-            verb=parts[0].verb.shape[1], noun=parts[0].noun.shape[1])
-        rows = read_narrations(args.annotations, sizes['verb'], sizes['noun'])
-        for path, part in zip(args.dumps, parts):
-            check_complete(path, part, [row.narration_id for row in rows],
-                           sizes)
-        equal = [1.] * len(parts)
-        fused = fuse(
-            parts,
-            dict(
-                verb=args.verb_weights or equal,
-                noun=args.noun_weights or equal))
-        if args.out:
-            write_dump(args.out, fused, names_in(args.dumps))
-        if rows[0].verb is None:
-            print('the split has no labels: nothing to score')
-            return
-        labels = {row.narration_id: (row.verb, row.noun) for row in rows}
-        folder = osp.dirname(args.annotations)
-        figures = score(fused, labels, official_meta(folder))
-        if args.f1:
-            write_f1(args.f1, fused, labels, folder)
-    except (ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
+def run(args: argparse.Namespace) -> None:
+    """Fuse, write and score."""
+    from cast_mmaction.datasets.epic_annotations import read_narrations
+    from cast_mmaction.evaluation.dumps import read_samples
+    from cast_mmaction.evaluation.one_label import is_one_label
+    from cast_mmaction.evaluation.predictions import (check_complete, fuse,
+                                                      load_dump, score,
+                                                      write_dump)
+    if is_one_label(read_samples(args.dumps[0])):
+        show(fuse_labels(args))
+        return
+    if not args.annotations or args.weights:
+        raise ValueError(f'{args.dumps[0]} is of verbs and nouns: it '
+                         'takes --annotations, and --verb-weights and '
+                         '--noun-weights')
+    parts = [load_dump(path) for path in args.dumps]
+    sizes = dict(
+        verb=parts[0].verb.shape[1], noun=parts[0].noun.shape[1])
+    rows = read_narrations(args.annotations, sizes['verb'], sizes['noun'])
+    for path, part in zip(args.dumps, parts):
+        check_complete(path, part, [row.narration_id for row in rows],
+                       sizes)
+    equal = [1.] * len(parts)
+    fused = fuse(
+        parts,
+        dict(
+            verb=args.verb_weights or equal,
+            noun=args.noun_weights or equal))
+    if args.out:
+        write_dump(args.out, fused, names_in(args.dumps))
+    if rows[0].verb is None:
+        print('the split has no labels: nothing to score')
+        return
+    labels = {row.narration_id: (row.verb, row.noun) for row in rows}
+    folder = osp.dirname(args.annotations)
+    figures = score(fused, labels, official_meta(folder))
+    if args.f1:
+        write_f1(args.f1, fused, labels, folder)
     show(figures)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """The command."""
+    args = parse_args(argv)
+    from cast_mmaction.one_line import refusals_in_one_line
+    with refusals_in_one_line():
+        run(args)
 
 
 if __name__ == '__main__':

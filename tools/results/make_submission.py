@@ -5,20 +5,17 @@
 """
 import argparse
 import sys
+from typing import Optional, Sequence
 
-from cast_mmaction.datasets.epic_annotations import read_narrations
-from cast_mmaction.evaluation.predictions import (NUM_CLASSES, SUPERVISION,
-                                                  check_complete, load_dump,
-                                                  write_official_pickle,
-                                                  write_submission)
-
+# By the names of the official format.
 QUESTIONS = dict(
     sls_pt='pre-training',
     sls_tl='labels used in training',
     sls_td='data used in training')
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -29,20 +26,20 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--pickle',
         help="also write this .pkl, for the organisers' evaluate.py")
-    for name in SUPERVISION:
+    for name in QUESTIONS:
         parser.add_argument(
             f'--{name.replace("_", "-")}',
             type=int,
             choices=range(6),
             help=f'supervision level: {QUESTIONS[name]} (asked for if left '
             'out)')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def supervision_levels(args: argparse.Namespace) -> dict:
     """The levels given, or asked for at a terminal."""
     levels = {}
-    for name in SUPERVISION:
+    for name in QUESTIONS:
         levels[name] = getattr(args, name)
         if levels[name] is None:
             if not sys.stdin.isatty():
@@ -53,24 +50,35 @@ def supervision_levels(args: argparse.Namespace) -> dict:
     return levels
 
 
-def main() -> None:
-    args = parse_args()
-    try:
-        levels = supervision_levels(args)
-        narrations = read_narrations(args.annotations, NUM_CLASSES['verb'],
-                                     NUM_CLASSES['noun'])
-        predictions = load_dump(args.dump)
-        check_complete(args.dump, predictions,
-                       [row.narration_id for row in narrations])
-        write_submission(args.out, predictions, levels)
-        if args.pickle:
-            write_official_pickle(args.pickle, predictions)
-    except (ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
+def run(args: argparse.Namespace) -> None:
+    """Check the dump and write the file."""
+    from cast_mmaction.datasets.epic_annotations import read_narrations
+    from cast_mmaction.evaluation.predictions import (NUM_CLASSES,
+                                                      check_complete,
+                                                      load_dump,
+                                                      write_official_pickle,
+                                                      write_submission)
+    levels = supervision_levels(args)
+    narrations = read_narrations(args.annotations, NUM_CLASSES['verb'],
+                                 NUM_CLASSES['noun'])
+    predictions = load_dump(args.dump)
+    check_complete(args.dump, predictions,
+                   [row.narration_id for row in narrations])
+    write_submission(args.out, predictions, levels)
+    if args.pickle:
+        write_official_pickle(args.pickle, predictions)
     if predictions.unreadable.any():
         print(f'warning: {predictions.unreadable.sum()} videos could not be '
               'read; their scores are those of a blank clip')
     print(f'{args.out}: {len(predictions.narration_ids)} narrations')
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """The command."""
+    args = parse_args(argv)
+    from cast_mmaction.one_line import refusals_in_one_line
+    with refusals_in_one_line():
+        run(args)
 
 
 if __name__ == '__main__':

@@ -15,7 +15,6 @@ each and, of the first two, the classes whose F1 differs most (figures 11 to
 """
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
@@ -210,28 +209,30 @@ def report_dumps(dumps: Named, annotations: Optional[str],
     return sections
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def run(args: argparse.Namespace) -> None:
     """Writes the report, and prints the table of balance."""
-    args = parse_args(argv)
     from cast_mmaction.atomic_write import atomic_write
     from cast_mmaction.visualization.page import html_page
     args.out.mkdir(parents=True, exist_ok=True)
     sections = []
-    try:
-        if args.method or not (args.run or args.dump):
-            sections += report_balance(args.method, args.out)
-        if args.run:
-            sections += report_runs(args.run, args.out)
-        if args.dump:
-            sections += report_dumps(args.dump, args.annotations, args.out)
-    except KeyError as error:
-        sys.exit(f'error: {error.args[0]}')
-    except (ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
+    if args.method or not (args.run or args.dump):
+        sections += report_balance(args.method, args.out)
+    if args.run:
+        sections += report_runs(args.run, args.out)
+    if args.dump:
+        sections += report_dumps(args.dump, args.annotations, args.out)
     page = args.out / 'report.html'
     with atomic_write(page) as part:
         part.write_text(html_page('Report', sections), encoding='utf-8')
     print(f'{page} holds all of it')
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """The command."""
+    args = parse_args(argv)
+    from cast_mmaction.one_line import refusals_in_one_line
+    with refusals_in_one_line():
+        run(args)
 
 
 if __name__ == '__main__':

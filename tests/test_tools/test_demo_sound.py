@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
+from cast_mmaction.datasets.fbank import fbank
 from cast_mmaction.evaluation.dumps import write_samples
 from mmaction.apis import inference_recognizer
 from mmaction.registry import DATASETS, MODELS
@@ -15,8 +16,8 @@ from tests.conftest import ROOT
 from tests.sounding import write_sounding
 
 sys.path.append(str(ROOT / 'tools' / 'demo'))
-import make_clips  # noqa: E402
 import expert_training  # noqa: E402
+import make_clips  # noqa: E402
 import shapes  # noqa: E402
 import sound_table  # noqa: E402
 import sounds  # noqa: E402
@@ -94,7 +95,7 @@ def test_written_clips_keep_textures_and_sound(folder):
         seen = item['inputs']['imgs'][0].permute(1, 2, 3, 0)
         brightness = [x.astype(float).mean(-1) for x in (seen.numpy(), clip)]
         assert np.corrcoef(*(x.ravel() for x in brightness))[0, 1] > 0.97
-        drawn = sounds.fbank(
+        drawn = fbank(
             torch.from_numpy(sound), sounds.RATE, sounds.NUM_MEL_BINS)
         heard = item['inputs']['audio'][0, 0]
         pair = torch.stack([drawn[1:1 + len(heard)], heard]).flatten(1)

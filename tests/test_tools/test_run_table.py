@@ -15,6 +15,7 @@ def tool(monkeypatch):
     module = importlib.import_module('table_rows')
     command = importlib.import_module('run_table')
     module.main, module.parse_args = command.main, command.parse_args
+    module.load_tables = command.load_tables
     module.calls, module.fails = [], set()
 
     def call(script, run, gpus, config, *arguments):

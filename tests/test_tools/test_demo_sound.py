@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
-from cast_mmaction.datasets.fbank import fbank
+from cast_mmaction.spectrograms.fbank import fbank
 from cast_mmaction.evaluation.dumps import write_samples
 from mmaction.apis import inference_recognizer
 from mmaction.registry import DATASETS, MODELS

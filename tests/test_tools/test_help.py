@@ -16,8 +16,8 @@ TOOLS = sorted(
 WAITS = 'launch'
 # Runs tools one after the other: all in one process, as they import little.
 SCRIPT = '''
-import contextlib, importlib, io, json, runpy, sys
-words = json.loads(sys.argv[1])
+import contextlib, io, json, runpy, sys
+words = json.load(sys.stdin)
 alone, found = list(sys.path), {}
 for path, options in words:
     out, err = io.StringIO(), io.StringIO()
@@ -29,6 +29,8 @@ for path, options in words:
             code = 0
         except SystemExit as end:
             code = end.code
+        except Exception as error:
+            code = repr(error)
     heavy = [x for x in ('torch', 'mmengine', 'cast_mmaction')
              if x in sys.modules]
     found[' '.join([path, *options])] = (
@@ -49,11 +51,12 @@ def said():
     done = [
         subprocess.run(
             [sys.executable, *command],
+            input=json.dumps(words),
             env=dict(os.environ, PYTHONPATH=str(ROOT)),
             capture_output=True,
             text=True,
             check=True) for command in (
-                ['-c', SCRIPT, json.dumps(words)],
+                ['-c', SCRIPT],
                 ['-X', 'importtime', '-c', starter, '--help'])
     ]
     found = json.loads(done[0].stdout)

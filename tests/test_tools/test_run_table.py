@@ -294,11 +294,9 @@ def test_rows_of_the_demo_build_on_it(tool, tmp_path):
         assert model.cls_head.num_classes == 16, name
 
 
-def test_both_ways_to_augment_are_compared(tool, monkeypatch, tmp_path,
-                                           capsys):
+def test_both_ways_to_augment_are_compared(tool, tmp_path, capsys):
     """The same steps, fused or not, with the same seeds."""
     module = importlib.import_module('run_fused')
-    monkeypatch.setattr(module, 'call', tool.call)
     fused, single = module.pipelines().values()
     assert sum(step.get('lazy', False) for step in fused) == 4
     assert not any('lazy' in step for step in single)

@@ -11,16 +11,12 @@ import argparse
 import os
 import statistics
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
-from mmengine.config import Config
+if TYPE_CHECKING:  # --help does not wait for what takes seconds
+    from table_rows import Run
 
-from cast_mmaction.evaluation.balance import newest_log
-
-from run_table import DEMO, ROOT, Run, call, check_settings
-from table_report import TASKS
-
-RECIPE = ROOT / 'configs/_base_/datasets/ek100.py'
+TASKS = ('verb', 'noun', 'action')
 Steps = List[Dict[str, Any]]
 
 
@@ -36,6 +32,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         default=[],
         help='as in tools/train.py, for every training')
     args = parser.parse_args(argv)
+    from table_rows import Run
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     found: Dict[str, Dict[int, Dict[str, float]]] = {}
     for seed in args.seeds:
@@ -55,12 +52,15 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 def pipelines() -> Dict[str, Steps]:
     """The demo's training pipeline with the recipe's augmentation, by row."""
+    from mmengine.config import Config
+    from table_rows import DEMO, ROOT
+    recipe = Config.fromfile(ROOT / 'configs/_base_/datasets/ek100.py')
     demo = Config.fromfile(DEMO)
     steps = demo.to_dict()['pipeline']
     side = demo.test_pipeline[-3].crop_size
     fused = [
         dict(step, scale=(side, side)) if step['type'] == 'Resize' else step
-        for step in Config.fromfile(RECIPE).to_dict()['train_pipeline'][3:-2]
+        for step in recipe.to_dict()['train_pipeline'][3:-2]
     ]
     single = [{key: value for key, value in step.items() if key != 'lazy'}
               for step in fused if step['type'] != 'FuseClip']
@@ -70,8 +70,11 @@ def pipelines() -> Dict[str, Steps]:
     }
 
 
-def execute(run: Run, pipeline: Steps) -> Dict[str, float]:
+def execute(run: 'Run', pipeline: Steps) -> Dict[str, float]:
     """Trains and tests, unless that is done; gives back the figures."""
+    from cast_mmaction.evaluation.balance import newest_log
+    from mmengine.config import Config
+    from table_rows import DEMO, call, check_settings
     run.folder.mkdir(parents=True, exist_ok=True)
     config = run.folder / 'augmented.py'
     config.write_text(

@@ -207,8 +207,8 @@ def test_what_sound_costs_to_read(tmp_path, tmp_path_factory, video):
     tables = run(tmp_path, 'sound', '--video', path, '--rounds', '1')
     for last in ('VideoDecode', 'PackActionInputs'):
         rows = tables[f'table.sound-{last}.json']
-        assert [row['way'].split()[0] for row in rows] == ['frames'
-                                                           ] + ['with'] * 4
+        words = [row['way'].split()[0] for row in rows]
+        assert words == ['frames', 'with', 'the', *5 * ['with']]
         assert rows[0]['/ frames alone'] == dict(median=1., low=1., high=1.)
 
 

@@ -32,6 +32,9 @@ class DecordReader:
                  start: Optional[float] = None,
                  stop: Optional[float] = None,
                  content: Optional[bytes] = None) -> None:
+        # decord's libraries are offered to all that come later: PyAV would
+        # take some of them for its own.
+        import av  # noqa: F401
         import decord
         from decord._ffi.base import DECORDLimitReachedError
         self.path, self.content = path, content

@@ -11,6 +11,8 @@ from .video_file import (TOO_MANY_OPEN, UnreadableVideo, segment_of, shrunk,
 
 # 8K has 33 million pixels; what claims more is damaged and fills the memory.
 MAX_PIXELS = 2**26
+# Their packets do not say themselves when a frame is shown.
+TOLD_BY_CONTAINER = ('h264', 'hevc')
 
 
 class Packet(NamedTuple):
@@ -110,6 +112,7 @@ class PyAVReader:
         """
         wanted = [self._pts[index] for index in indices]
         with self._container:
+            self._check_order()
             try:
                 frames = self._decode(wanted, short_side)
             except self._av.FFmpegError as error:
@@ -130,6 +133,21 @@ class PyAVReader:
         self._container.close()
         pts = np.array(self._pts, np.float64)
         return (pts - pts[0]) * time_base
+
+    def _check_order(self) -> None:
+        """Refuse frames that may not be in the order of their time stamps.
+
+        Raises:
+            UnreadableVideo: If nothing says when frames are shown: an AVI
+                knows when they are decoded.
+        """
+        codec = self._stream.codec_context
+        if (self._container.format.name == 'avi' and codec.has_b_frames
+                and codec.name in TOLD_BY_CONTAINER):
+            raise UnreadableVideo(
+                self.path, 'does not say in which order its frames are shown '
+                f'({codec.name} with B frames in an AVI). Encode it again: '
+                'ffmpeg -i IN.avi OUT.mp4')
 
     def _seconds(self, pts: int) -> float:
         return float((pts - (self._stream.start_time or 0)) *

@@ -65,7 +65,10 @@ class TorchCodecReader(PyAVReader):
         """Frames by time stamp; those that torchcodec has none for are left
         out."""
         from torchcodec.decoders import VideoDecoder
-        self._check_kind()
+        width, height = self._stream.width, self._stream.height
+        if width * height > MAX_PIXELS:  # torchcodec takes no limit
+            raise UnreadableVideo(
+                self.path, f'claims frames of {width} x {height} pixels')
         shown = {x.pts: x for x in self._packets if x.is_shown}
         numbers = {pts: number for number, pts in enumerate(shown)}
         try:
@@ -88,24 +91,6 @@ class TorchCodecReader(PyAVReader):
                                         found.data.cpu().numpy())
             if pts == time
         }
-
-    def _check_kind(self) -> None:
-        """Refuse what torchcodec would read wrongly, or without a limit.
-
-        Raises:
-            UnreadableVideo: If this is such a file.
-        """
-        stream = self._stream
-        if stream.width * stream.height > MAX_PIXELS:
-            raise UnreadableVideo(
-                self.path, f'claims frames of {stream.width} x '
-                f'{stream.height} pixels')
-        # An AVI says when frames are decoded, not when they are shown.
-        if self._container.format.name == 'avi' and (
-                stream.codec_context.has_b_frames):
-            raise UnreadableVideo(
-                self.path, 'does not say in which order its frames are '
-                "shown: read it with decoder='pyav'")
 
     def _explained(self, error: Exception) -> Exception:
         """What to raise instead of torchcodec's error."""

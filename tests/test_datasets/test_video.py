@@ -6,6 +6,7 @@ import socket
 import struct
 import zlib
 
+import av  # noqa: F401  (before decord, as its reader imports them)
 import cv2
 import decord
 import numpy as np
@@ -259,6 +260,27 @@ def test_a_title_in_another_encoding_is_no_fault(made, tmp_path, decoder):
     np.testing.assert_array_equal(
         read_all(READERS[decoder](str(path))),
         read_all(READERS[decoder](str(made))))
+
+
+@pytest.mark.parametrize('suffix, codec', [('avi', 'mpeg4'),
+                                           ('mp4', 'libx264')])
+def test_frames_come_in_the_order_in_which_they_were_written(
+        tmp_path, suffix, codec):
+    """Ever brighter, with B frames."""
+    path = tmp_path / f'order.{suffix}'
+    write_video(path, codec, 'yuv420p', dict(bf='2'))
+    levels = [frame[:, -1].mean() for frame in read_all(PyAVReader(str(path)))]
+    assert len(levels) == 12 and levels == sorted(levels)
+
+
+@pytest.mark.parametrize('decoder', DECODERS)
+def test_frames_whose_order_is_not_known_are_refused(tmp_path, decoder):
+    """They would come as 0, 3, 1, 2, 6, ...: as they are decoded."""
+    path = tmp_path / 'order.avi'
+    write_video(path, 'libx264', 'yuv420p', dict(bf='2'))
+    assert len(PyAVReader(str(path))) == 12
+    with pytest.raises(UnreadableVideo, match='order.avi'):
+        read_all(READERS[decoder](str(path)))
 
 
 @pytest.mark.parametrize('decoder', DECODERS)

@@ -77,7 +77,7 @@ PARTS: Dict[str, Part] = {
                    (*TINY, '--max-batch', '1'), 2.),
     'reading': Part('Video by every reader, NVDEC among them',
                     (BENCHMARK, 'data', '--table', 'reading', '--',
-                     '--rounds', '3'), ('--rounds', '1'), .5),
+                     '--rounds', '3'), ('--rounds', '1'), 1.),
     # Needs a compiler on the machine, and the most time.
     'compile': Part('torch.compile, bfloat16, batch 8',
                     (BENCHMARK, 'model', '--', '--batch', '8', *HALF,

@@ -7,7 +7,6 @@ import csv
 from pathlib import Path
 from typing import Dict, List
 
-import av
 import cv2
 import numpy as np
 
@@ -24,6 +23,7 @@ def stamp(seconds: float) -> str:
 
 
 def read_clip(path: Path, num_frames: int) -> List[np.ndarray]:
+    import av  # not at the top: GPU tests import this without it
     with av.open(str(path)) as container:
         frames = [
             frame.to_ndarray(format='rgb24')
@@ -33,6 +33,7 @@ def read_clip(path: Path, num_frames: int) -> List[np.ndarray]:
 
 
 def write_video(path: Path, frames: List[np.ndarray]) -> None:
+    import av
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), 'w') as container:
         stream = container.add_stream('libx264', rate=FPS)

@@ -6,69 +6,38 @@
 Two processes, one for each checkout, build the same model from the same seed
 and take turns, in the order ABBA. Counted are the CPU's seconds of a process,
 so that others on the machine lengthen a run but hardly a figure; the ratio is
-taken pair by pair. Outputs and gradients must be equal to the bit.
+taken pair by pair. Where memory comes to lie is luck that lasts as long as a
+process, some percent: every launch starts two new ones, the other first.
+Compare with a second checkout of the same version to see what is noise.
+Outputs and gradients are compared to the bit, and the operators that run.
 """
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
+from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
-from types import ModuleType
-from typing import Dict, List, Tuple
+from typing import Dict, List, NamedTuple, Tuple
+
+from contender import CHILD, Contender, child
 
 HERE = Path(__file__).resolve()
 KINDS = ('forward', 'training step')
-
-
-class Contender:
-    """A process that runs the model of a checkout."""
-
-    def __init__(self, checkout: Path, model: Dict[str, int]) -> None:
-        env = dict(
-            os.environ,
-            PYTHONPATH=str(checkout),
-            OMP_NUM_THREADS='1',
-            CUDA_VISIBLE_DEVICES='')
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE), '--child', json.dumps(model)],
-            env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        origin = Path(self._answer()['origin'])
-        if checkout not in origin.parents:
-            self.close()
-            raise SystemExit(f'{checkout}: its processes import {origin}')
-
-    def run(self, kind: str) -> Tuple[float, str]:
-        """CPU seconds of one run, and a hash of what came out."""
-        print(kind, file=self.process.stdin, flush=True)
-        answer = self._answer()
-        return answer['seconds'], answer['result']
-
-    def _answer(self) -> dict:
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit('a process of the comparison has ended; its '
-                             'error is above')
-        return json.loads(line)
-
-    def close(self) -> None:
-        """Ends the process."""
-        self.process.stdin.close()
-        self.process.wait()
+LISTED = ', listed'
 
 
 def serve(model: Dict[str, int]) -> None:
-    """Runs the model whenever a line of stdin asks for it."""
-    answers, sys.stdout = sys.stdout, sys.stderr  # answers are all that is out
-    # Older versions stop at a host that does not fit the newest transformers.
-    vindlu = 'mmaction.models.multimodal'
-    sys.modules[vindlu] = ModuleType(vindlu)
+    """Runs the model whenever a line of stdin asks for it. An answer: CPU
+    seconds, a hash of what came out, and how often which operator ran, if
+    the kind is followed by `LISTED`."""
+    answer = child()
     import hashlib
 
     import torch
     from mmaction.registry import MODELS
+    from torch.utils._python_dispatch import TorchDispatchMode
 
     import cast_mmaction
 
@@ -91,15 +60,27 @@ def serve(model: Dict[str, int]) -> None:
     trained = [p for p in cast.parameters() if p.requires_grad]
     clip = torch.randn(1, 3, model['frames'], model['size'], model['size'])
 
-    def answer(**what) -> None:
-        print(json.dumps(what), file=answers, flush=True)
+    class Operators(TorchDispatchMode):
+        """Counts what computes, by operator and shapes."""
 
-    answer(origin=cast_mmaction.__file__)
-    for kind in map(str.strip, sys.stdin):
-        training = kind == KINDS[1]
+        def __init__(self) -> None:
+            super().__init__()
+            self.found = Counter()
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            shapes = [list(x.shape) for x in args
+                      if isinstance(x, torch.Tensor)]
+            if not function.is_view:
+                self.found[f'{function} {shapes}'] += 1
+            return function(*args, **(kwargs or {}))
+
+    answer(cast_mmaction.__file__)
+    for line in map(str.strip, sys.stdin):
+        training = line.startswith(KINDS[1])
         cast.train(training)
+        mode = Operators() if line.endswith(LISTED) else nullcontext()
         began = time.process_time()
-        with torch.set_grad_enabled(training):
+        with torch.set_grad_enabled(training), mode:
             tensors = cast(clip)
             if training:
                 tensors = torch.autograd.grad(sum(x.sum() for x in tensors),
@@ -109,50 +90,76 @@ def serve(model: Dict[str, int]) -> None:
         for tensor in tensors:
             if tensor is not None:
                 result.update(tensor.detach().numpy().tobytes())
-        answer(seconds=seconds, result=result.hexdigest())
+        answer(
+            dict(
+                seconds=seconds,
+                result=result.hexdigest(),
+                operators=getattr(mode, 'found', None)))
 
 
-def compare(contenders: List[Contender], kind: str, pairs: int) -> List[float]:
-    """Time of the first as a share of the second's, pair by pair.
+class Comparison(NamedTuple):
+    """Of one kind of run in two processes: time of the first as a share of
+    the second's, pair by pair, and whether values and operators are equal."""
+    ratios: List[float]
+    equal: bool
+    same_operators: bool
 
-    Raises:
-        SystemExit: if what they compute differs.
-    """
-    if len({contender.run(kind)[1] for contender in contenders}) > 1:
-        raise SystemExit(f'{kind}: the two versions compute different values')
-    ratios = []
-    for pair in range(pairs):
-        turns = contenders if pair % 2 else contenders[::-1]
-        seconds = {x: x.run(kind)[0] for x in turns}
-        ratios.append(seconds[contenders[0]] / seconds[contenders[1]])
-    return ratios
+
+def compare(checkouts: Tuple[Path, Path], model: Dict[str, int], pairs: int,
+            turn: int) -> Dict[str, Comparison]:
+    """Starts two new processes and compares them, by the kind of run."""
+    started = {
+        checkout: Contender(checkout, str(HERE), **model)
+        for checkout in checkouts[::-1 if turn % 2 else 1]
+    }
+    ours, other = (started[checkout] for checkout in checkouts)
+    results = {}
+    for kind in KINDS:
+        first = ours.ask(kind + LISTED), other.ask(kind + LISTED)
+        same = [len({json.dumps(x[key], sort_keys=True) for x in first}) == 1
+                for key in ('result', 'operators')]
+        ratios = []
+        for pair in range(pairs):
+            turns = (ours, other) if pair % 2 else (other, ours)
+            seconds = {x: x.ask(kind)['seconds'] for x in turns}
+            ratios.append(seconds[ours] / seconds[other])
+        results[kind] = Comparison(ratios, *same)
+    for contender in started.values():
+        contender.close()
+    return results
 
 
 def main() -> None:
-    if sys.argv[1:2] == ['--child']:
+    if sys.argv[1:2] == [CHILD]:
         serve(json.loads(sys.argv[2]))
         return
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('other', type=Path, help='the other checkout')
-    parser.add_argument('--pairs', type=int, default=20)
+    parser.add_argument('--launches', type=int, default=6)
+    parser.add_argument(
+        '--pairs', type=int, default=10, help='of runs of a launch')
     parser.add_argument('--width', type=int, default=768)
     parser.add_argument('--layers', type=int, default=12)
     parser.add_argument('--heads', type=int, default=12)
     parser.add_argument('--frames', type=int, default=8)
     parser.add_argument('--size', type=int, default=112)
     args = vars(parser.parse_args())
-    other, pairs = args.pop('other').resolve(), args.pop('pairs')
-    contenders = [Contender(x, args) for x in (HERE.parents[2], other)]
+    checkouts = HERE.parents[2], args.pop('other').resolve()
+    launches, pairs = args.pop('launches'), args.pop('pairs')
+    runs = [compare(checkouts, args, pairs, turn) for turn in range(launches)]
     print('CPU seconds, this version / the other: median [quartiles]')
     for kind in KINDS:
+        found = [run[kind] for run in runs]
         low, median, high = statistics.quantiles(
-            compare(contenders, kind, pairs))
-        print(f'{kind}: {median:.4f} [{low:.4f}, {high:.4f}], {pairs} pairs',
-              flush=True)
-    for contender in contenders:
-        contender.close()
+            [ratio for x in found for ratio in x.ratios])
+        print(f'{kind}: {median:.4f} [{low:.4f}, {high:.4f}]; launches',
+              *(f'{statistics.median(x.ratios):.3f}' for x in found))
+        print('  values', 'equal to the bit'
+              if all(x.equal for x in found) else 'differ', 'and operators',
+              'are the same, with the same shapes'
+              if all(x.same_operators for x in found) else 'differ')
 
 
 if __name__ == '__main__':

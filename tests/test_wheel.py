@@ -11,9 +11,8 @@ import pytest
 from cast_mmaction.config_names import MIM
 from tests.conftest import ROOT
 
-SOURCES = ('LICENSE', 'README.md', 'cast_mmaction', 'cast_predict.py',
-           'configs', 'model-index.yml', 'pyproject.toml', 'setup.cfg',
-           'tools')
+SOURCES = ('LICENSE', 'README.md', 'cast_mmaction', 'configs',
+           'model-index.yml', 'pyproject.toml', 'setup.cfg', 'tools')
 DEMO = 'cast_mmaction::demo/cast_demo.py'
 CAST = ('cast/cast-base-p16_clip-videomae-k400-pre_16xb6-dense-16x4x1-70e_'
         'kinetics400-rgb.py')

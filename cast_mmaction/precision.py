@@ -110,12 +110,13 @@ class _Autocast:
 
 
 @contextmanager
-def full_float32() -> Iterator[None]:
-    """Products of float32 matrices in full precision, where TF32 with its
-    10 bits is not enough: in a logarithm of energies."""
+def full_float32(device: torch.device) -> Iterator[None]:
+    """Products of float32 matrices in full precision, whatever the training
+    is in: 8 or 10 bits are not enough for a logarithm of energies."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision('highest')
     try:
-        yield
+        with torch.autocast(device.type, enabled=False):
+            yield
     finally:
         torch.set_float32_matmul_precision(before)

@@ -4,7 +4,7 @@ Hoffer et al., "Augment your batch" (arXiv 1901.09335): a batch holds several
 versions of each sample, augmented apart. Of videos that also saves decoding.
 """
 import copy
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 
 class Repeats(list):
@@ -31,13 +31,16 @@ class RepeatedPipeline:
         self.augment = augment
         self.num_repeats = num_repeats
 
-    def __call__(self, data_info: Dict) -> Repeats:
-        """All clips of a video."""
+    def __call__(self, data_info: Dict) -> Optional[Repeats]:
+        """All clips of a video; None if a step drops the sample."""
         results = self.read(data_info)
+        if results is None:
+            return None
         frames = results.pop('imgs')  # arrays that nobody may write into
-        return Repeats(
+        clips = Repeats(
             self.augment(dict(copy.deepcopy(results), imgs=list(frames)))
             for _ in range(self.num_repeats))
+        return None if None in clips else clips
 
 
 def side_by_side(collate: Callable, samples: Sequence[Any]) -> Any:

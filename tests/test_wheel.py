@@ -127,6 +127,12 @@ with pytest.raises(ValueError, match='no published weights.*rec_weights'):
     MMAction2Inferencer(rec=name)
 with pytest.raises(FileNotFoundError, match='mine.pth can not be found'):
     MMAction2Inferencer(rec=name, rec_weights='mine.pth')
+
+import sys
+from cast_mmaction.prediction.command import main
+sys.argv = ['cast-predict', '--help']
+with pytest.raises(SystemExit):
+    main()
 """
 
 
@@ -136,6 +142,7 @@ def test_names_work(run, installed, tmp_path):
         'model = dict(cls_head=dict(num_verbs=3))\n')
     out = run('-c', SCRIPT)
     assert f'package {installed}' in out
+    assert out.count('usage: cast-predict') == 1
     assert 'Failed to search registry' not in out and 'deprec' not in out
 
 

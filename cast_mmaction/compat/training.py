@@ -138,23 +138,25 @@ def blending_without_waiting() -> bool:
             sample.set_gt_label(label)
         return imgs, batch_data_samples
 
-    def permutation(imgs: torch.Tensor) -> torch.Tensor:
+    def taken(x: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
         # Drawn on the host, as ever; an index there is copied with a wait.
-        return torch.randperm(len(imgs)).to(imgs.device, non_blocking=True)
+        # Labels may be on another device than clips.
+        return x[order.to(x.device, non_blocking=True)]
 
     def mixup(self, imgs, label) -> tuple:
         share = self.beta.sample()
-        other = permutation(imgs)
-        return tuple(share * x + (1 - share) * x[other] for x in (imgs, label))
+        order = torch.randperm(len(imgs))
+        return tuple(share * x + (1 - share) * taken(x, order)
+                     for x in (imgs, label))
 
     def cutmix(self, imgs, label) -> tuple:
-        other, share = permutation(imgs), self.beta.sample()
+        order, share = torch.randperm(len(imgs)), self.beta.sample()
         left, top, right, bottom = self.rand_bbox(imgs.size(), share)
         box = (..., slice(top, bottom), slice(left, right))
-        imgs[box] = imgs[other][box]
+        imgs[box] = taken(imgs, order)[box]
         area = 1.0 * (right - left) * (bottom - top)
         share = 1 - area / (imgs.size(-1) * imgs.size(-2))
-        return imgs, share * label + (1 - share) * label[other]
+        return imgs, share * label + (1 - share) * taken(label, order)
 
     for owner, name, method in (
         (host_module.BaseMiniBatchBlending, '__call__', call),

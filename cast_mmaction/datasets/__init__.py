@@ -1,7 +1,7 @@
 """Frames and sound of clips, augmentation, data sets, unreadable videos."""
 from .audio import AudioDecode, MissingSoundHook, SpecAugment
-from .deferring import (AugmentingAudioVisualDataPreprocessor,
-                        AugmentingActionDataPreprocessor, DeferClip)
+from .deferring import (AugmentingActionDataPreprocessor,
+                        AugmentingAudioVisualDataPreprocessor, DeferClip)
 from .epic_kitchens import EpicKitchensDataset
 from .epic_sounds import EpicSoundsDataset
 from .erasing import ClipRandomErasing
@@ -20,10 +20,11 @@ from .video_list import VideoListDataset
 from .views import ShortSideResize, ThreeViewCrop
 
 __all__ = [
-    'AudioDecode', 'AugmentingAudioVisualDataPreprocessor',
-    'AugmentingActionDataPreprocessor', 'ClipRandAugment', 'ClipRandomErasing',
-    'ClipSampleFrames', 'DeferClip', 'EpicKitchensDataset', 'EpicSoundsDataset', 'EpochSampler',
-    'FuseClip', 'InverseRandomRescale', 'MissingSound', 'MissingSoundHook',
+    'AudioDecode', 'AugmentingActionDataPreprocessor',
+    'AugmentingAudioVisualDataPreprocessor', 'ClipRandAugment',
+    'ClipRandomErasing', 'ClipSampleFrames', 'DeferClip',
+    'EpicKitchensDataset', 'EpicSoundsDataset', 'EpochSampler', 'FuseClip',
+    'InverseRandomRescale', 'MissingSound', 'MissingSoundHook',
     'PackVerbNounInputs', 'ShardSampler', 'ShortSideResize', 'SpecAugment',
     'ThreeViewCrop', 'UnreadableVideo', 'UnreadableVideoHook', 'VideoDecode',
     'VideoInit', 'VideoListDataset'

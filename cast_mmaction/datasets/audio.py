@@ -311,7 +311,7 @@ class SpecAugment(BaseTransform):
 
 @HOOKS.register_module()
 class MissingSoundHook(Hook):
-    """Count the samples without sound of all processes and list them.
+    """Count the clips without sound of all processes and list them.
 
     After every epoch the number is logged and
     ``<work_dir>/missing_sound.txt`` is written: how often, and why.

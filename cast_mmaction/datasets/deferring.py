@@ -4,7 +4,7 @@ A worker then reads and decodes; what was drawn travels with the frames, and
 the data preprocessor does on the device what `FuseClip` does in the worker.
 """
 import inspect
-from typing import Any, Dict, List, NamedTuple, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 import torch
@@ -93,7 +93,10 @@ class Augmenting:
         return super().preprocess(inputs, data_samples, training)
 
 
-def _augmented(clips: List[Tensor], samples: SampleList) -> List[Tensor]:
+def _augmented(clips: List[Tensor],
+               samples: Optional[SampleList]) -> List[Tensor]:
+    if samples is None:
+        return clips
     return [
         finished(clip, sample.deferred) if 'deferred' in sample else clip
         for clip, sample in zip(clips, samples)
@@ -140,20 +143,24 @@ def defer_augmentation(cfg: Config) -> None:
     """
     if not cfg.pop('augment_on_device', False):
         return
-    pipeline = cfg.train_dataloader.dataset.get('pipeline', [])
+    dataset = cfg.train_dataloader.dataset
+    pipeline = dataset.get('pipeline')
+    if not pipeline:
+        raise ValueError(
+            'augment_on_device needs train_dataloader.dataset to be a data '
+            f'set with a pipeline of its own, and it is a {dataset.type}')
     kinds = [step['type'] for step in pipeline]
     if kinds[-3:-1] != ['FuseClip', 'FormatShape']:
         raise ValueError(
             'augment_on_device needs a training pipeline that ends with '
             'FuseClip, FormatShape and a pack step; this one has '
             f'{", ".join(kinds)}')
-    preprocessor = cfg.model.data_preprocessor
-    deferring = f'Augmenting{preprocessor.type}'
-    if MODELS.get(deferring) is None:
+    preprocessor = cfg.model.get('data_preprocessor') or ConfigDict()
+    kind = preprocessor.get('type')
+    if MODELS.get(f'Augmenting{kind}') is None:
         raise ValueError('augment_on_device is for ActionDataPreprocessor and '
-                         'AudioVisualDataPreprocessor, not for '
-                         f'{preprocessor.type}')
-    preprocessor.type = deferring
+                         f'AudioVisualDataPreprocessor, not for {kind}')
+    preprocessor.type = f'Augmenting{kind}'
     pack = pipeline[-1]
     defaults = inspect.signature(TRANSFORMS.get(pack['type'])).parameters
     keys = pack.get('meta_keys', defaults['meta_keys'].default)

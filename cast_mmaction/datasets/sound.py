@@ -176,12 +176,12 @@ def _read_pieces(container, path: str, start: float,
 def _decode(container, stream, start: float, stop: float) -> Iterator[Piece]:
     """The pieces that reach into `start` to `stop`, seconds of the container.
     """
-    import av
     if not stream.codec_context.is_open:
         stream.thread_count = 1
     unit = float(stream.time_base)
     container.seek(int(max(start - RUN_UP, 0) / unit), stream=stream)
-    run, place, after, kind = [], None, start, None
+    run, kind, began = [], None, 0
+    place, after = None, start
     for frame in container.decode(stream):
         # A frame without a stamp follows the one before.
         time = after if frame.pts is None else frame.pts * unit

@@ -69,7 +69,10 @@ class TorchCodecReader(PyAVReader):
         if width * height > MAX_PIXELS:  # torchcodec takes no limit
             raise UnreadableVideo(
                 self.path, f'claims frames of {width} x {height} pixels')
-        shown = {x.pts: x for x in self._packets if x.is_shown}
+        shown = {}
+        for packet in self._packets:  # the second field of a frame is none
+            if packet.is_shown:
+                shown.setdefault(packet.pts, packet)
         numbers = {pts: number for number, pts in enumerate(shown)}
         try:
             decoder = VideoDecoder(

@@ -113,7 +113,14 @@ def _samples(runner) -> int:
 
 def _repeats(runner) -> int:
     """Clips of a sample, see `SteadyReading`."""
-    return getattr(runner.train_dataloader.dataset, 'num_repeats', 1)
+    dataset = runner.train_dataloader.dataset
+    while not hasattr(dataset, 'num_repeats'):
+        inner = getattr(dataset, 'datasets', None) or [
+            getattr(dataset, 'dataset', None)]  # joined, or repeated
+        if inner[0] is None:
+            return 1
+        dataset = inner[0]
+    return dataset.num_repeats
 
 
 def _batch(runner) -> str:

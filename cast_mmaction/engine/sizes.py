@@ -80,11 +80,22 @@ def check_deferred(model: nn.Module, cfg: Config) -> None:
     """What the training pipeline defers, the model must do.
 
     Raises:
-        ValueError: If there is `DeferClip`, and another preprocessor.
+        ValueError: If there is `DeferClip`, and another preprocessor or
+            nothing that carries its draws; or if nobody has read
+            ``augment_on_device``.
     """
+    if cfg.get('augment_on_device'):
+        raise ValueError('augment_on_device=True is read by the tools/train.py'
+                         ' of this package alone: train with that')
     preprocessor = getattr(model, 'data_preprocessor', None)
-    steps = [_type(step) for step in _pipeline(cfg, 'train')]
-    if 'DeferClip' in steps and not isinstance(preprocessor, Augmenting):
+    pipeline = _pipeline(cfg, 'train')
+    if 'DeferClip' not in map(_type, pipeline):
+        return
+    if 'deferred' not in pipeline[-1].get('meta_keys', ()):
+        raise ValueError(
+            'the training pipeline has DeferClip: add \'deferred\' to the '
+            f'meta_keys of its last step, {_type(pipeline[-1])}')
+    if not isinstance(preprocessor, Augmenting):
         raise ValueError(
             'the training pipeline has DeferClip, so model.data_preprocessor '
             'must be an AugmentingActionDataPreprocessor (or '

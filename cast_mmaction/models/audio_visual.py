@@ -168,7 +168,7 @@ class AudioVisualBlending:
         for task, size in self.sizes.items():
             labels = torch.cat([x.get(f'gt_{task}') for x in data_samples])
             one_hot = F.one_hot(labels, size).float()
-            soft = shares.to(one_hot) @ one_hot
+            soft = shares.to(one_hot.device, non_blocking=True) @ one_hot
             for sample, label in zip(data_samples, soft):
                 sample.set_field(label, f'gt_{task}')
         return imgs, self._paste(audio, has_audio, shares), data_samples
@@ -177,9 +177,11 @@ class AudioVisualBlending:
     def _paste(audio: Tensor, has_audio: Tensor, shares: Tensor) -> Tensor:
         taken = shares - torch.diag(shares.diagonal())
         share, partner = taken.max(dim=1)
-        both = (has_audio & has_audio[partner])[..., None, None, None]
+        there = partner.to(has_audio.device, non_blocking=True)
+        both = (has_audio & has_audio[there])[..., None, None, None]
         mixed = audio.clone()
-        for row, (part, other) in enumerate(zip(share.tolist(), partner)):
+        for row, (part, other) in enumerate(
+                zip(share.tolist(), partner.tolist())):
             (top, bottom), (left, right) = (
                 _stretch(size, part**0.5) for size in audio.shape[-2:])
             mixed[row, ..., top:bottom, left:right] = (

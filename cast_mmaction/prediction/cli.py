@@ -44,7 +44,7 @@ def load_model(args: argparse.Namespace) -> nn.Module:
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(as_options(args.cfg_options))
     return init_recognizer(cfg, args.checkpoint,
-                            args.device or best_device())
+                           args.device or best_device())
 
 
 def best_device() -> str:
@@ -190,3 +190,9 @@ def run(args: argparse.Namespace) -> int:
             draw_answers([a for a in readable if a.video == video],
                          args.draw / f'{Path(video).stem}.mp4')
     return len({answer.video for answer in answers if answer.error})
+
+
+def main() -> None:
+    """The old place of the command ``cast-predict``, one release long."""
+    from .command import main
+    main()

@@ -74,7 +74,7 @@ def fbank(waveform: Tensor, sample_rate: int, num_mel_bins: int) -> Tensor:
     # The highest frequency is in no band.
     filters = mel_filters(sample_rate, width, num_mel_bins, power.dtype,
                           power.device)
-    with full_float32():
+    with full_float32(power.device):
         energies = power[..., :-1] @ filters
     return energies.clamp_min_(FLOOR).log_()
 

@@ -81,7 +81,7 @@ def resample(samples: Tensor, rate: int, new_rate: int) -> Tensor:
     matrix, step, reach = ffmpegs_filter(rate, new_rate, samples.device)
     blocks = -(-len(samples) // step)
     padded = F.pad(samples, (reach, blocks * step - len(samples) + reach))
-    with full_float32():
+    with full_float32(samples.device):
         return (padded.unfold(0, len(matrix), step) @ matrix).flatten()
 
 

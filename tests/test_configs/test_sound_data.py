@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.dataset import Compose
+from mmengine.dataset import Compose, pseudo_collate
 
-from mmaction.registry import DATASETS, METRICS, TRANSFORMS
+from mmaction.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 from tests.sounding import tone, write_sounding
 from tests.toy import ROOT
 
@@ -31,6 +31,8 @@ def config_of(name):
 def test_pipelines_give_frames_and_sound(name, video):
     cfg = config_of(name)
     frames, clips, classes = DATA[name]
+    preprocessor = MODELS.build(
+        dict(type='AudioVisualDataPreprocessor', format_shape='NCTHW'))
     for split, views in (('train', 1), ('val', 1), ('test', 3 * clips)):
         dataset = cfg[f'{split}_dataloader'].dataset
         assert dataset.get('num_classes') == classes
@@ -42,10 +44,11 @@ def test_pipelines_give_frames_and_sound(name, video):
                 modality='RGB',
                 label=0,
                 narration_id='P01_1_0'))
-        inputs = data['inputs']
-        assert inputs['imgs'].shape == (views, 3, 16, 224, 224)
-        assert inputs['audio'].shape == (views, 1, frames, 128)
-        assert inputs['has_audio'].tolist() == [True] * views
+        # A spectrogram that is left to the preprocessor is made there.
+        inputs = preprocessor(pseudo_collate([data]))['inputs']
+        assert inputs['imgs'].shape == (1, views, 3, 16, 224, 224)
+        assert inputs['audio'].shape == (1, views, 1, frames, 128)
+        assert inputs['has_audio'].tolist() == [[True] * views]
         assert data['data_samples'].missing_sound == ''
 
 

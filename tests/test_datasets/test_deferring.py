@@ -189,6 +189,11 @@ def test_what_cannot_be_deferred_is_said(frames):
     with pytest.raises(ValueError, match='not for BaseDataPreprocessor'):
         defer_augmentation(config(type='BaseDataPreprocessor'))
     cfg = config()
+    cfg.train_dataloader.dataset = dict(
+        type='ConcatDataset', datasets=[cfg.train_dataloader.dataset])
+    with pytest.raises(ValueError, match='and it is a ConcatDataset'):
+        defer_augmentation(cfg)
+    cfg = config()
     cfg.train_dataloader.dataset.pipeline[2].interpolation = 'area'
     defer_augmentation(cfg)
     with pytest.raises(ValueError, match="interpolation='area'"):
@@ -199,13 +204,23 @@ def test_nobody_to_do_it(tmp_path):
     cfg = training_config(tmp_path, 'evl')
     cfg.train_dataloader.dataset.pipeline = [dict(type='DeferClip')]
     model = MODELS.build(cfg.model)
+    with pytest.raises(ValueError, match="add 'deferred' to the meta_keys"):
+        check_deferred(model, cfg)
+    steps = [
+        dict(type='DeferClip'),
+        dict(type='PackActionInputs', meta_keys=('deferred', ))
+    ]
+    cfg.train_dataloader.dataset.pipeline = steps
     with pytest.raises(ValueError, match='not ActionDataPreprocessor'):
         check_deferred(model, cfg)
     cfg.train_dataloader.dataset.pipeline = [dict(type='FuseClip')]
     check_deferred(model, cfg)
     cfg.model.data_preprocessor.type = 'AugmentingActionDataPreprocessor'
-    cfg.train_dataloader.dataset.pipeline = [dict(type='DeferClip')]
+    cfg.train_dataloader.dataset.pipeline = steps
     check_deferred(MODELS.build(cfg.model), cfg)
+    cfg.augment_on_device = True  # as the host's own tools leave it
+    with pytest.raises(ValueError, match='read by the tools/train.py'):
+        check_deferred(MODELS.build(cfg.model), cfg)
 
 
 def test_the_device_is_only_sent_to(frames):

@@ -1,8 +1,9 @@
 """Several clips of one decoding: `num_repeats` of a data set."""
 import os
-import shutil
 import signal
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmengine.dataset import ConcatDataset
@@ -17,6 +18,7 @@ from cast_mmaction.datasets.video import PyAVReader
 from cast_mmaction.engine.overview import overview
 from tests.test_engine.test_no_waits import MODEL_CASES, recognizer
 from tests.toy import At, assert_same, toy_config, weights
+from tests.untrimmed import write_video
 
 NAMES = ['fight_001', 'diving_170', 'push_up_120', 'benchpress_165']
 
@@ -38,11 +40,15 @@ def pipeline(pack='PackActionInputs'):
 
 
 @pytest.fixture
-def root(shared, tmp_path):
+def root(tmp_path):
     """Four videos, in a list and as rows of EPIC-KITCHENS."""
     rows, lines = ['narration_id,verb,noun'], []
     for label, name in enumerate(NAMES):
-        shutil.copy(shared / f'clips/actions/{name}.mp4', tmp_path)
+        scene = np.random.RandomState(label).randint(
+            0, 256, (144, 250, 3), np.uint8)
+        scene = cv2.GaussianBlur(scene, (0, 0), 3)
+        write_video(tmp_path / f'{name}.mp4',
+                    [scene[:, i:i + 192] for i in range(40)])
         lines.append(f'{name}.mp4 {label}')
         rows.append(f'{name},{label % 3},{label}')
     (tmp_path / 'list.txt').write_text('\n'.join(lines))

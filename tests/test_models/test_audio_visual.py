@@ -143,3 +143,21 @@ def test_labels_of_one_kind(sizes):
     with pytest.raises(ValueError, match='num_classes, or num_verbs'):
         MODELS.build(
             dict(type='AudioVisualBlending', augment=MIXUP, **sizes))
+
+
+@pytest.mark.parametrize('kind', ['MixupBlending', 'CutmixBlending'])
+def test_shares_are_known_where_the_clips_are_not(kind):
+    """On a device; 'meta' can be indexed and computed with, but not read."""
+    blending = MODELS.build(
+        dict(
+            type='AudioVisualBlending',
+            num_classes=4,
+            augment=dict(type=kind, alpha=0.8)))
+    batch = batch_of()['data_samples']
+    for sample in batch:
+        sample.gt_label = sample.gt_label.to('meta')
+    inputs = (torch.empty(4, 3, 2, 8, 8), torch.empty(4, 1, 1, 50, 20),
+              torch.ones(4, 1, dtype=torch.bool))
+    imgs, audio, batch = blending(*(x.to('meta') for x in inputs), batch)
+    assert imgs.shape == inputs[0].shape and audio.shape == inputs[1].shape
+    assert [x.gt_label.shape for x in batch] == [(4, )] * 4

@@ -5,6 +5,7 @@ import torch
 from cast_mmaction.datasets.sound import read_recording
 from cast_mmaction.spectrograms import resampling
 from cast_mmaction.spectrograms.resampling import by_ffmpeg, has_matrix
+from cast_mmaction.spectrograms.form import Spectrograms
 from tests.sounding import tone, write_sounding
 
 
@@ -66,6 +67,16 @@ def test_full_precision_on_any_gpu(monkeypatch):
     finally:
         torch.set_float32_matmul_precision(before)
     assert seen == ['highest']
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_full_precision_under_autocast(dtype):
+    """Where the data preprocessor of an AMP training works."""
+    form = Spectrograms(40, 32, 16000, (0, ), 44100, 6640, 0, 6640)
+    sound = torch.from_numpy(noise(44100))
+    with torch.autocast('cpu', dtype):
+        found = form.of(sound)
+    assert torch.equal(found, form.of(sound))
 
 
 def test_silence_around_the_sound():

@@ -133,3 +133,13 @@ def test_the_choices_are_those_of_the_package(monkeypatch):
     assert choices(benchmark, 'model', '--arch') == {'tiny', *ARCHS}
     assert choices(benchmark, 'model', '--table') == {*benchmark_model.TABLES}
     assert choices(benchmark, 'data', '--table') == {*benchmark_data.TABLES}
+
+
+@pytest.mark.parametrize('tool, words', [
+    ('predict', ['a.mp4']), ('train', ['a.py']), ('test', ['a.py', 'b.pth'])])
+def test_options_add_up(tool, words, monkeypatch):
+    """Whether they come after one word or after several."""
+    monkeypatch.setattr(sys, 'argv', [
+        tool, *words, '--cfg-options', 'a=1', '--cfg-options', 'b=2', 'c=3'])
+    found = load_tool(tool).parse_args()
+    assert found.cfg_options == ['a=1', 'b=2', 'c=3']

@@ -29,6 +29,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
+        action='extend',
         default=[],
         help='as in tools/train.py, for every training')
     args = parser.parse_args(argv)

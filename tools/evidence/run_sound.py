@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
+        action='extend',
         default=[],
         help='as in tools/train.py, for every row')
     args = parser.parse_args()

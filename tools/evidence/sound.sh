@@ -3,8 +3,8 @@
 #
 # Makes the table of docs/sound.md: writes the generated set with sound,
 # pre-trains the three experts, trains and tests every row with three seeds,
-# two at a time, and prints the table. Some 25 minutes on two CPU cores that
-# nothing else uses; what is there already is kept, a stopped run goes on.
+# two at a time, and prints the table. 25 to 50 minutes on two CPU cores, by
+# what else they do; what is there already is kept, a stopped run goes on.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

@@ -11,10 +11,8 @@ inputs = dict(
     type='PackVerbNounInputs',
     collect_keys=('imgs', 'audio', 'has_audio', 'imgs_times', 'audio_times'))
 train_pipeline = _base_.train_pipeline
-train_pipeline[2:2] = [
-    dict(type='AudioDecode', num_frames=400, defer=True),
-    dict(type='SpecAugment')
-]
+train_pipeline.insert(2, dict(type='AudioDecode', num_frames=400, defer=True))
+train_pipeline.insert(4, dict(type='SpecAugment'))  # of every repeat anew
 train_pipeline[-1] = inputs
 val_pipeline = _base_.val_pipeline
 val_pipeline.insert(2,

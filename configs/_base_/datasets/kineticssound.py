@@ -10,10 +10,9 @@ inputs = dict(
     collect_keys=('imgs', 'audio', 'has_audio'),
     meta_keys=('img_shape', 'missing_sound', 'sound'))
 train_pipeline = _base_.train_pipeline
-train_pipeline[2:2] = [
-    dict(type='AudioDecode', num_frames=1024, defer=True),
-    dict(type='SpecAugment')
-]
+train_pipeline.insert(2,
+                      dict(type='AudioDecode', num_frames=1024, defer=True))
+train_pipeline.insert(4, dict(type='SpecAugment'))  # of every repeat anew
 train_pipeline[-1] = inputs
 val_pipeline = _base_.val_pipeline
 val_pipeline.insert(2,

@@ -3,6 +3,7 @@ import pytest
 import torch
 from mmaction.registry import DATASETS, MODELS
 from mmaction.structures import ActionDataSample
+from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -10,7 +11,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cast_mmaction.models.attention import eager_kernel, use_kernel
-from tests.toy import toy_config
+from cast_mmaction.spectrograms.fbank import mel_filters
+from cast_mmaction.spectrograms.form import Spectrograms
+from cast_mmaction.spectrograms.resampling import ffmpegs_filter
+from tests.toy import ROOT, toy_config
 
 EXPERT = dict(
     arch=dict(embed_dims=24, num_layers=2, num_heads=2),
@@ -208,12 +212,8 @@ def pretend(model, mode):
     model._set_device(torch.device('cuda'))
 
 
-@pytest.mark.parametrize('case', MODEL_CASES)
-def test_a_step_only_sends(case):
+def step(model, batch):
     """Batch to loss, clipping and step; fake tensors refuse to be read."""
-    model = MODELS.build(recognizer(*MODEL_CASES[case])).train()
-    samples = [MadeUpClips()[i] for i in range(2)]
-    batch = {key: [x[key] for x in samples] for key in samples[0]}
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     with mode:
         pretend(model, mode)
@@ -228,35 +228,55 @@ def test_a_step_only_sends(case):
         wrapper.step()
     assert loss.device.type == 'cuda'
     assert not transfers.waits
-    assert transfers.asynchronous >= 4  # two clips, their labels
+    return transfers.asynchronous
 
 
-def test_spectrograms_are_made_without_waiting():
-    """Of sound that `AudioDecode` has not touched."""
-    from cast_mmaction.spectrograms.fbank import mel_filters
-    from cast_mmaction.spectrograms.form import Spectrograms
-    from cast_mmaction.spectrograms.resampling import ffmpegs_filter
-    form = Spectrograms(100, 16, 16000, (0, ), 44100, 16240, 100, 16000,
+@pytest.mark.parametrize('case', MODEL_CASES)
+def test_a_step_only_sends(case):
+    model = MODELS.build(recognizer(*MODEL_CASES[case])).train()
+    samples = [MadeUpClips()[i] for i in range(2)]
+    batch = {key: [x[key] for x in samples] for key in samples[0]}
+    assert step(model, batch) >= 4  # two clips, their labels
+
+
+@pytest.fixture
+def fresh_tables():
+    """Those of pretended devices are not real, and must not be kept."""
+    yield
+    mel_filters.cache_clear()
+    ffmpegs_filter.cache_clear()
+
+
+def sound_batch(**inputs):
+    """Two clips whose sound `AudioDecode` has left as it is, one mute."""
+    form = Spectrograms(96, 32, 16000, (0, ), 44100, 15600, 100, 15000,
                         ((-2, 10, 5, 0.), (-1, 3, 4, 0.)))
-    batch = dict(
-        inputs=dict(audio=[torch.randn(46526) for _ in range(2)]),
-        data_samples=[
-            ActionDataSample(metainfo=dict(sound=form._asdict()))
-            for _ in range(2)
-        ])
-    preprocessor = MODELS.build(dict(type='AudioVisualDataPreprocessor'))
-    preprocessor._device = torch.device('cuda')
-    mode = FakeTensorMode(allow_non_fake_inputs=True)
-    try:
-        with mode, Transfers() as transfers:
-            audio = preprocessor(batch)['inputs']
-    finally:  # what they keep is not real
-        mel_filters.cache_clear()
-        ffmpegs_filter.cache_clear()
-    assert audio.device.type == 'cuda'
-    assert audio.shape == (2, 1, 1, 100, 16)
-    assert not transfers.waits
-    assert transfers.asynchronous == 4  # two sounds, two tables
+    samples = []
+    for i in range(2):
+        sample = ActionDataSample(metainfo=dict(sound=form._asdict()))
+        for task in ('verb', 'noun'):
+            sample.set_field(torch.tensor([i]), f'gt_{task}')
+        samples.append(sample)
+    inputs['audio'] = [torch.randn(44762) for _ in range(2)]
+    return dict(inputs=inputs, data_samples=samples)
+
+
+@pytest.mark.parametrize('name', ['ca2st_demo', 'sound/audio'])
+def test_a_step_with_sound_only_sends(name, fresh_tables):
+    cfg = Config.fromfile(ROOT / f'configs/demo/{name}.py')
+    backbone = cfg.model.backbone
+    experts = backbone.get('experts') or dict(audio=backbone.expert)
+    for expert in experts.values():
+        expert.pretrained = None
+    batch = sound_batch()
+    if 'experts' in backbone:
+        clip_len = cfg.train_dataloader.dataset.pipeline[1].clip_len
+        clip = torch.zeros(1, 3, clip_len, 40, 40, dtype=torch.uint8)
+        batch = sound_batch(
+            imgs=[clip, clip],
+            has_audio=[torch.tensor([True]), torch.tensor([False])])
+    # Two sounds, the tables of filter and bands, two labels of two samples.
+    assert step(MODELS.build(cfg.model).train(), batch) >= 8
 
 
 # on a real one

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from mmaction.models.heads import BaseHead
 from mmaction.models.utils import blending_utils
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
@@ -209,6 +210,36 @@ def test_the_same_blending_as_the_hosts(kind, monkeypatch):
     assert (found[1] > 0).sum() > 4  # something was blended
     for left, right in zip(found, wanted):
         assert torch.equal(left, right) and left.dtype == right.dtype
+
+
+@pytest.mark.parametrize('label', [1, [.25, 0., .75, 0., 0.]])
+@pytest.mark.parametrize('smooth', [0., .1])
+def test_the_same_loss_as_the_hosts(label, smooth):
+    head = MODELS.build(
+        dict(
+            type='I3DHead',
+            num_classes=5,
+            in_channels=8,
+            topk=(1, 3),
+            label_smooth_eps=smooth))
+    samples = [
+        ActionDataSample().set_gt_label(
+            torch.tensor(label) if isinstance(label, list) else i)
+        for i in range(4)
+    ]
+    torch.manual_seed(0)
+    scores = torch.randn(4, 5)
+    found = head.loss_by_feat(scores, samples)
+    wanted = original(type(head).loss_by_feat)(head, scores, samples)
+    assert found.keys() == wanted.keys() and 'loss_cls' in found
+    for key, value in wanted.items():
+        assert float(found[key]) == pytest.approx(float(value)), key
+
+
+def test_accuracy_without_waiting_defect():
+    """The host sorts on the CPU."""
+    source = inspect.getsource(original(BaseHead.loss_by_feat))
+    assert 'cls_scores.detach().cpu().numpy()' in source
 
 
 @pytest.mark.parametrize('kind', CLASSES)

@@ -6,7 +6,7 @@ tests of a remedy fail once its defect is fixed upstream: then both can go.
 """
 # In the order in which they are applied: first what the host's import needs.
 from . import packages  # noqa: F401, isort: skip
-from . import checkpoints, distributed, logs, training  # noqa: F401
+from . import checkpoints, distributed, heads, logs, training  # noqa: F401
 from .registry import apply, left_out, remedies
 
 __all__ = ['apply', 'left_out', 'remedies']

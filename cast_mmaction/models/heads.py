@@ -13,50 +13,14 @@ from mmaction.utils import SampleList
 from torch import Tensor, nn
 
 from ..checkpoints import load_classifier
+from ..compat.heads import topk_accuracies
 from .adapters import Adapter, init_linear
 
 Features = Union[Tensor, Sequence[Tensor], Dict[str, Tensor]]
 
 
-class OneLabelHead(BaseHead):
-    """The host's loss of one label, with the accuracies on the device.
-
-    The host's own accuracy waits for the device, copies the scores to the
-    host and sorts them there, in every step.
-    """
-
-    def loss_by_feat(self, cls_scores: Tensor,
-                     data_samples: SampleList) -> Dict[str, Tensor]:
-        """Cross-entropy and, of hard labels, accuracies.
-
-        Args:
-            cls_scores: Logits ``(B, num_classes)``.
-            data_samples: Each with ``gt_label``: a class index ``(1,)``, or a
-                distribution over the classes ``(num_classes,)``.
-
-        Returns:
-            ``loss_cls``, and ``top1_acc`` and so on for every k of ``topk``.
-        """
-        labels = torch.stack([x.gt_label for x in data_samples])
-        labels = labels.to(cls_scores.device, non_blocking=True)
-        losses = {}
-        hard = labels.shape[1] == 1 and not labels.is_floating_point()
-        if hard:
-            labels = labels[:, 0]
-            accuracies = topk_accuracies(cls_scores, labels, self.topk)
-            losses = {f'top{k}_acc': x for k, x in accuracies.items()}
-        if self.label_smooth_eps != 0:
-            if hard:
-                labels = F.one_hot(labels, num_classes=self.num_classes)
-            labels = ((1 - self.label_smooth_eps) * labels +
-                      self.label_smooth_eps / self.num_classes)
-        loss = self.loss_cls(cls_scores, labels)
-        losses.update(loss if isinstance(loss, dict) else dict(loss_cls=loss))
-        return losses
-
-
 @MODELS.register_module()
-class CASTHead(OneLabelHead):
+class CASTHead(BaseHead):
     """One label from both streams (CAST, eq. 7).
 
     ``Z = ADAP(spatial) + ADAP(temporal)``, then one Linear.
@@ -112,7 +76,7 @@ class CASTHead(OneLabelHead):
 
 
 @MODELS.register_module()
-class LinearHead(OneLabelHead):
+class LinearHead(BaseHead):
     """One label from one feature: dropout and a Linear.
 
     Args:
@@ -295,23 +259,6 @@ def _unnamed(feats: Features) -> List[Tensor]:
     if isinstance(feats, dict):
         return [x for name, x in feats.items() if name[:4] != 'has_']
     return list(feats)
-
-
-def topk_accuracies(scores: Tensor, labels: Tensor,
-                    topk: Sequence[int]) -> Dict[int, Tensor]:
-    """The share of clips whose class is among the k best, on the device.
-
-    Args:
-        scores: Logits ``(B, C)``.
-        labels: Class indices ``(B,)``.
-        topk: The values of k; one beyond C counts all as right.
-
-    Returns:
-        From each k to a tensor without dimensions.
-    """
-    best = scores.detach().topk(min(max(topk), scores.shape[1])).indices
-    hits = best == labels[:, None]
-    return {k: hits[:, :k].any(dim=1).float().mean() for k in topk}
 
 
 def _pool(x: Tensor) -> Tensor:

@@ -239,6 +239,16 @@ def test_a_step_only_sends(case):
     assert step(model, batch) >= 4  # two clips, their labels
 
 
+def test_a_head_of_the_host_only_sends():
+    head = dict(
+        type='I3DHead', in_channels=48, num_classes=4, dropout_ratio=0.)
+    backbone = dict(CAST, out_layout='map')
+    model = MODELS.build(recognizer(backbone, head, None)).train()
+    samples = [MadeUpClips()[i] for i in range(2)]
+    batch = {key: [x[key] for x in samples] for key in samples[0]}
+    assert step(model, batch) >= 4
+
+
 @pytest.fixture
 def fresh_tables():
     """Those of pretended devices are not real, and must not be kept."""

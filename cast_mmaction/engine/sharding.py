@@ -7,9 +7,8 @@ when one is written, see :func:`whole_state`, and every engine resumes those
 of any other.
 """
 from contextlib import contextmanager
-from typing import Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List
 
-import torch
 from mmaction.registry import HOOKS
 from mmengine._strategy import DDPStrategy, SingleDeviceStrategy
 from mmengine.dist import (broadcast_object_list, get_comm_device,
@@ -19,7 +18,6 @@ from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import MODEL_WRAPPERS  # the runner looks there
 from torch import Tensor
-from torch import distributed as dist
 from torch import nn
 from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.distributed.device_mesh import init_device_mesh

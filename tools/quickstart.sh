@@ -62,7 +62,8 @@ stage() {
         return
     fi
     [[ "$(type -t "$1")" == function ]] || echo "    \$ $*"
-    "$@" >"$log" 2>&1 &
+    : >"$log" # it is there when tail looks, however late the job starts
+    "$@" >>"$log" 2>&1 &
     job=$!
     tail -n +1 -f --pid "$job" "$log" | sed -un "$PROGRESS" | sed -u 's/^/    /' &
     local viewer=$!

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .clip_ops import CLIP_OPS, CUT_OFF, FILL, MOVES, SMOOTH, turning
-from .fusing import (MEASURING, WHOLE, Operations, View, coarse_step, moving,
-                     size_of_work)
+from .fusing import (WHOLE, Operations, View, coarse_step, last_measuring,
+                     moving, size_of_work)
 
 # OpenCV's weights of red, green and blue, in parts of 2 ** 15.
 GREY = (9798, 19235, 3735)
@@ -53,8 +53,7 @@ def _augmented(frames: Tensor, operations: Operations, view: View) -> Tensor:
         clip = _warped(frames, matrices[min(matrices)], view.size, 'bilinear')
     else:
         clip = _seen(frames, view)
-    last = max((place for place, (name, _) in enumerate(operations)
-                if name in MEASURING), default=-1)
+    last = last_measuring(operations)
     step = coarse_step(height, width)
     coarse = frames[..., ::step, ::step]
     for place, (name, arguments) in enumerate(operations):

@@ -106,6 +106,12 @@ def coarse_step(height: int, width: int) -> int:
     return max(min(height, width) // MEASURED_SIDE, 1)
 
 
+def last_measuring(operations: Operations) -> int:
+    """The place of the last operation that looks at levels; -1 for none."""
+    return max((place for place, (name, _) in enumerate(operations)
+                if name in MEASURING), default=-1)
+
+
 def moving(operations: Operations, height: int, width: int,
            view: View) -> Dict[int, np.ndarray]:
     """From where all that moves pixels takes those of a view.
@@ -133,8 +139,7 @@ def moving(operations: Operations, height: int, width: int,
 def _augmented(frames: Sequence[np.ndarray], operations: Operations,
                view: View) -> np.ndarray:
     clip, bare = _moved(frames, operations, view)
-    last = max((place for place, (name, _) in enumerate(operations)
-                if name in MEASURING), default=-1)
+    last = last_measuring(operations)
     if last >= 0:
         step = coarse_step(*frames[0].shape[:2])
         coarse = np.stack([frame[::step, ::step] for frame in frames])

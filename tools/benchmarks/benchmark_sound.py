@@ -70,15 +70,16 @@ def extract(path: str, out: str, codec: str) -> str:
     return out
 
 
-def steps(frames: int, **options) -> List[Dict[str, Any]]:
+def steps(frames: int, defer: bool = True,
+          **options) -> List[Dict[str, Any]]:
     """The training pipeline with so many frames of sound; 0 for none. As in
     the recipes, the data preprocessor makes the spectrograms."""
     pipeline = recipe('train_pipeline')
     if frames:
         pipeline[2:2] = [
             dict(
-                type='AudioDecode',
-                **dict(dict(num_frames=frames, defer=True), **options)),
+                type='AudioDecode', num_frames=frames, defer=defer,
+                **options),
             dict(type='SpecAugment')
         ]
     return pipeline

@@ -75,7 +75,7 @@ def execute(run: 'Run', pipeline: Steps) -> Dict[str, float]:
     """Trains and tests, unless that is done; gives back the figures."""
     from cast_mmaction.evaluation.balance import newest_log
     from mmengine.config import Config
-    from table_rows import DEMO, call, check_settings
+    from table_rows import DEMO, check_settings, test, train
     run.folder.mkdir(parents=True, exist_ok=True)
     config = run.folder / 'augmented.py'
     config.write_text(
@@ -84,12 +84,8 @@ def execute(run: 'Run', pipeline: Steps) -> Dict[str, float]:
     check_settings(run, Config.fromfile(config))
     done = run.folder / 'done'
     if not done.exists():
-        options = ['--cfg-options', *run.options] if run.options else []
-        call('train', run, 1, config, '--work-dir', run.folder, '--seed',
-             run.seed, '--resume', *options)
-        checkpoint = (run.folder / 'last_checkpoint').read_text().strip()
-        call('test', run, 1, config, checkpoint, '--work-dir',
-             run.folder / 'test', *options)
+        train(run, 1, config)
+        test(run, 1, config)
         done.touch()
     logged = newest_log(run.folder / 'test')
     return {task: round(logged[f'all/{task}_top1'], 2) for task in TASKS}

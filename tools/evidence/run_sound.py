@@ -47,7 +47,7 @@ def main() -> None:
 
 def execute(run: 'Run') -> 'Run':
     """Trains and tests, unless that is done."""
-    from table_rows import ROOT, call
+    from table_rows import ROOT, test, train
     done = run.folder / 'done'
     if done.exists():
         return run
@@ -55,13 +55,8 @@ def execute(run: 'Run') -> 'Run':
     if run.config == 'ca2st':
         config = ROOT / 'configs/demo/ca2st_demo.py'
     run.folder.mkdir(parents=True, exist_ok=True)
-    options = ['--cfg-options', *run.options] if run.options else []
-    call('train', run, 1, config, '--work-dir', run.folder, '--seed',
-         run.seed, '--resume', *options)
-    checkpoint = (run.folder / 'last_checkpoint').read_text().strip()
-    call('test', run, 1, config, checkpoint, '--work-dir',
-         run.folder / 'test', '--dump', run.folder / 'predictions.pkl',
-         *options)
+    train(run, 1, config)
+    test(run, 1, config, '--dump', run.folder / 'predictions.pkl')
     done.touch()
     return run
 

@@ -101,15 +101,11 @@ def execute(run: Run, profile: str, gpus: int) -> Figures:
     if result.exists():
         return json.loads(result.read_text())
     print(f'== {run.folder}', flush=True)
-    options = ['--cfg-options', *run.options] if run.options else []
     begin = time.monotonic()
-    used = call('train', run, gpus, config, '--work-dir', run.folder,
-                '--seed', run.seed, '--resume', *options)
+    used = train(run, gpus, config)
     seconds = time.monotonic() - begin
-    checkpoint = (run.folder / 'last_checkpoint').read_text().strip()
-    call('test', run, gpus, config, checkpoint, '--work-dir',
-         run.folder / 'test', '--dump', run.folder / 'predictions.pkl',
-         *options)
+    checkpoint = test(run, gpus, config, '--dump',
+                      run.folder / 'predictions.pkl')
     logged = newest_log(run.folder / 'test')
     figures = {task: logged[f'all/{task}_top1'] for task in TASKS}
     figures.update(
@@ -121,6 +117,25 @@ def execute(run: Run, profile: str, gpus: int) -> Figures:
         temporary.write_text(json.dumps(figures, indent=1))
     print(f'   {run.folder}: action {figures["action"]:.1f}', flush=True)
     return figures
+
+
+def train(run: Run, gpus: int, config: Path) -> Figures:
+    """Trains, or goes on; gives back what :func:`call` does."""
+    return call('train', run, gpus, config, '--work-dir', run.folder, '--seed',
+                run.seed, '--resume', *_options(run))
+
+
+def test(run: Run, gpus: int, config: Path, *arguments) -> str:
+    """Tests the last checkpoint, with more arguments for tools/test.py, and
+    gives back its path."""
+    checkpoint = (run.folder / 'last_checkpoint').read_text().strip()
+    call('test', run, gpus, config, checkpoint, '--work-dir',
+         run.folder / 'test', *arguments, *_options(run))
+    return checkpoint
+
+
+def _options(run: Run) -> List[str]:
+    return ['--cfg-options', *run.options] if run.options else []
 
 
 def check_settings(run: Run, cfg: Config) -> None:

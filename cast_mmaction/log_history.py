@@ -110,7 +110,9 @@ def mend() -> None:
             count_history = count_history[-max_length:]
         init(self, log_history, count_history, max_length)
 
-    def update(self, log_val: Union[Number, Tensor], count: Number = 1) -> None:
+    def update(self,
+               log_val: Union[Number, Tensor],
+               count: Number = 1) -> None:
         """Add a value: a number, or a tensor without dimensions."""
         scalar = isinstance(log_val, Tensor) and log_val.dim() == 0
         if not (scalar or isinstance(log_val, (int, float))) or \

@@ -25,11 +25,13 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         'source', help='a video, a folder of videos, or a list of them')
     add_model_arguments(parser)
     parser.add_argument('--out', type=Path, required=True, help='the folder')
-    parser.add_argument('--level', choices=('pooled', 'step', 'token'), default='pooled')
+    parser.add_argument(
+        '--level', choices=('pooled', 'step', 'token'), default='pooled')
     parser.add_argument('--layer', type=int, default=-1, help='for step and '
                         'token: the block, negative from the last')
-    parser.add_argument('--moment', choices=('before', 'after'), default='after',
-                        help='before or after the exchange there')
+    parser.add_argument(
+        '--moment', choices=('before', 'after'), default='after',
+        help='before or after the exchange there')
     parser.add_argument('--single-view', action='store_true', help='one clip '
                         'and the middle crop instead of all test views')
     parser.add_argument('--half', action='store_true', help='store float16')

@@ -11,5 +11,6 @@ __all__ = [
     'CONVERTERS', 'CheckpointError', 'KINDS', 'REVERTERS', 'complete',
     'convert', 'is_frozen', 'kind_of', 'load_classifier', 'load_pretrained',
     'load_strictly', 'mark_frozen', 'random_experts', 'read_checkpoint',
-    'read_pretrained', 'read_state_dict', 'revert', 'trained_only', 'verify_experts'
+    'read_pretrained', 'read_state_dict', 'revert', 'trained_only',
+    'verify_experts'
 ]

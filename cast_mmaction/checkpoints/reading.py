@@ -82,7 +82,8 @@ def read_checkpoint(path: Union[str, Path],
                 f'{path}: refused, it holds a {refused[1]}, which is more '
                 'than data. If you made the file, save its tensors alone; '
                 'if you trust its maker, '
-                'tools/checkpoints/convert_checkpoint.py --trust reads it') from None
+                'tools/checkpoints/convert_checkpoint.py --trust reads it'
+            ) from None
         reason = 'it is no pickle of plain data'
         if not isinstance(error, pickle.UnpicklingError):
             reason = str(error).partition('\n')[0].partition('. ')[0]

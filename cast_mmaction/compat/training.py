@@ -105,7 +105,8 @@ def blocking_copies() -> bool:
     """
     from mmaction.models.data_preprocessors import data_preprocessor
     from mmengine.model import BaseDataPreprocessor
-    original, pad = BaseDataPreprocessor.__init__, data_preprocessor.stack_batch
+    original = BaseDataPreprocessor.__init__
+    pad = data_preprocessor.stack_batch
 
     @functools.wraps(original)
     def init(self, non_blocking=True) -> None:

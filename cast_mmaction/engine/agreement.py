@@ -112,7 +112,8 @@ class Agreement:
             return
         self._losses.append(losses)
         finite = torch.stack([x.isfinite().all() for x in losses.values()])
-        self._bad_loss = torch.maximum(self._bad_loss, 1 - finite.all().float())
+        is_bad = 1 - finite.all().float()
+        self._bad_loss = torch.maximum(self._bad_loss, is_bad)
 
     def step(self, **kwargs) -> None:
         """Agree, then take the optimizer's step."""

@@ -103,7 +103,8 @@ def _check_file(path: Path) -> dict:
 
 def _numbered(folder: Path, template: str) -> List[Path]:
     """Checkpoints by their number, the highest first."""
-    before, after = map(re.escape, re.split(r'\{[^}]*\}', template, maxsplit=1))
+    parts = re.split(r'\{[^}]*\}', template, maxsplit=1)
+    before, after = map(re.escape, parts)
     pattern = re.compile(rf'{before}(\d+){after}')
     found = {}
     for path in folder.glob('*'):

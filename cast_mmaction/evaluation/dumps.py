@@ -285,7 +285,8 @@ class _Storage(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if module != 'torch' or name not in DTYPES:
-            raise pickle.UnpicklingError(f'a storage that is a {module}.{name}')
+            raise pickle.UnpicklingError(
+                f'a storage that is a {module}.{name}')
         return DTYPES[name]
 
     def persistent_load(self, pid: tuple) -> torch.dtype:

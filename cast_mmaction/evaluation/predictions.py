@@ -90,7 +90,8 @@ def load_dump(path: str) -> Predictions:
                 'model with VerbNounHead and an EpicKitchensDataset')
     return from_probabilities(
         path, [sample['narration_id'] for sample in samples], {
-            task: [np.asarray(sample['pred_score'][task]) for sample in samples]
+            task:
+            [np.asarray(sample['pred_score'][task]) for sample in samples]
             for task in TASKS
         }, [sample.get('unreadable', False) for sample in samples])
 

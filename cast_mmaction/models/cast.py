@@ -39,7 +39,8 @@ class Given(NamedTuple):
 
 
 ORDERS = ('sequential', 'parallel')
-TAKEN = ('layers', 'exchange', 'drop_path', 'time_codes')  # names of other modules
+# Names of other modules.
+TAKEN = ('layers', 'exchange', 'drop_path', 'time_codes')
 
 
 class CASTLayer(nn.Module):

@@ -162,7 +162,8 @@ def add_shards(commands: argparse._SubParsersAction) -> None:
         '--keep-order',
         action='store_true',
         help='that of the list, as for validation (default: random)')
-    command.add_argument('--workers', type=int, help='processes (default: the CPU cores)')
+    command.add_argument(
+        '--workers', type=int, help='processes (default: the CPU cores)')
 
 
 def add_own(commands: argparse._SubParsersAction) -> None:

@@ -38,7 +38,7 @@ class RepeatedPipeline:
             return None
         frames = results.pop('imgs')  # arrays that nobody may write into
         clips = Repeats(
-            self.augment(dict(copy.deepcopy(results), imgs=list(frames)))
+            self.augment(dict(copy.deepcopy(results), imgs=frames[:]))
             for _ in range(self.num_repeats))
         return None if None in clips else clips
 

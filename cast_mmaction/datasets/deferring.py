@@ -4,7 +4,8 @@ A worker then reads and decodes; what was drawn travels with the frames, and
 the data preprocessor does on the device what `FuseClip` does in the worker.
 """
 import inspect
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import (Any, Dict, List, NamedTuple, Optional, Sequence, Tuple,
+                    Union)
 
 import numpy as np
 import torch
@@ -19,16 +20,27 @@ from ..models.audio_visual import AudioVisualDataPreprocessor
 from .clip_ops import MOVES
 from .device_ops import augmented_view
 from .fusing import MEASURING, WHOLE, Operations, View, noted
+from .planes import Conversion, cut, to_rgb
 
 # What needs pixels beside those of the crop.
 BEYOND = {*MOVES, *MEASURING, *WHOLE}
+# Steps that are not lazy and do not look at frames.
+OF_SOUND = ('SpecAugment', )
 
 
 class Drawn(NamedTuple):
-    """What is left to do; see `fusing.augmented_view`."""
+    """What is left to do; see `fusing.augmented_view`.
+
+    Attributes:
+        operations (Sequence[tuple]): Names and arguments.
+        view (View): What is seen in the end.
+        flip (bool): Whether left becomes right.
+        conversion (Conversion, optional): From `Planes` to RGB, before all.
+    """
     operations: Operations
     view: View
     flip: bool
+    conversion: Optional[Conversion] = None
 
 
 @TRANSFORMS.register_module()
@@ -41,12 +53,15 @@ class DeferClip(BaseTransform):
     :func:`defer_augmentation` changes a config accordingly.
 
     The frames go to the device as they were decoded, cut to the crop if no
-    operation needs more. A clip of 16 frames of 340 x 256 is 4.2 MB, of
-    1280 x 720 it is 44 MB: give ``VideoDecode`` a ``short_side`` for such.
+    operation needs more. A clip of 16 frames of 340 x 256 is 4.2 MB (as
+    `Planes` 2.1), of 1280 x 720 it is 44 MB (22): give ``VideoDecode`` a
+    ``short_side`` for such.
 
     Required keys: ``imgs``, ``img_shape``, ``num_clips``, ``lazy``. Optional
-    key: ``operations``, of `ClipRandAugment`. Changed key: ``imgs``, now a
-    uint8 array (num_clips, T, H, W, 3). Added key: ``deferred``, `Drawn`.
+    keys: ``operations``, of `ClipRandAugment`; ``conversion``, of
+    ``VideoDecode(planes=True)``. Changed key: ``imgs``, now a uint8 array
+    (num_clips, T, H, W, 3), or of `Planes` (num_clips, T, 3 / 2 H, W). Added
+    key: ``deferred``, `Drawn`.
 
     Raises:
         ValueError: As `FuseClip`; or if the interpolation is not bilinear.
@@ -58,15 +73,20 @@ class DeferClip(BaseTransform):
         if view.interpolation != 'bilinear':
             raise ValueError('DeferClip scales bilinearly, but a step before '
                              f'has interpolation={view.interpolation!r}')
-        frames = results['imgs']
-        if not any(name in BEYOND for name, _ in operations):
-            left, top, right, bottom = view.box
-            frames = [frame[top:bottom, left:right] for frame in frames]
-            view = view._replace(box=(0, 0, right - left, bottom - top))
-        clip = np.stack(frames)
+        conversion = results.pop('conversion', None)
+        clip, box = results['imgs'], view.box
+        if any(name in BEYOND for name, _ in operations):
+            clip = clip if conversion else np.stack(clip)
+        elif conversion:
+            clip, box = cut(clip, box)
+        else:
+            left, top, right, bottom = box
+            clip = np.stack([frame[top:bottom, left:right] for frame in clip])
+            box = 0, 0, right - left, bottom - top
+        view = view._replace(box=box)
         results['imgs'] = clip.reshape(results['num_clips'], -1,
                                        *clip.shape[1:])
-        results['deferred'] = Drawn(operations, view, flip)
+        results['deferred'] = Drawn(operations, view, flip, conversion)
         return results
 
     def __repr__(self) -> str:
@@ -108,14 +128,19 @@ def finished(clip: Tensor, drawn: Drawn) -> Tensor:
     """Do to a clip what was deferred, where it is.
 
     Args:
-        clip (Tensor): (M, T, H, W, 3), uint8.
+        clip (Tensor): (M, T, H, W, 3), uint8; or of `Planes`,
+            (M, T, 3 / 2 H, W).
         drawn (Drawn): What `DeferClip` noted.
 
     Returns:
         Tensor: (M, 3, T, height, width), uint8.
     """
-    frames = clip.flatten(0, 1).permute(0, 3, 1, 2)  # (M T, 3, H, W)
-    frames = augmented_view(frames, *drawn)
+    frames = clip.flatten(0, 1)
+    if drawn.conversion:
+        frames = to_rgb(frames, drawn.conversion)
+    else:
+        frames = frames.permute(0, 3, 1, 2)  # (M T, 3, H, W)
+    frames = augmented_view(frames, drawn.operations, drawn.view, drawn.flip)
     return frames.unflatten(0, clip.shape[:2]).transpose(1, 2)
 
 
@@ -164,8 +189,19 @@ def defer_augmentation(cfg: Config) -> None:
     pack = pipeline[-1]
     defaults = inspect.signature(TRANSFORMS.get(pack['type'])).parameters
     keys = pack.get('meta_keys', defaults['meta_keys'].default)
+    steps = pipeline[:-3]
+    if 'VideoDecode' in kinds:
+        place = kinds.index('VideoDecode')
+        if look_at_no_frame(steps[place + 1:]):
+            steps[place] = ConfigDict(steps[place], planes=True)
     cfg.train_dataloader.dataset.pipeline = [
-        *pipeline[:-3],
+        *steps,
         ConfigDict(type='DeferClip'),
         ConfigDict(pack, meta_keys=(*keys, 'deferred'))
     ]
+
+
+def look_at_no_frame(steps: Sequence[Dict[str, Any]]) -> bool:
+    """Whether steps between reading and `DeferClip` take `Planes` as well."""
+    return all(
+        step.get('lazy') or step['type'] in OF_SOUND for step in steps)

@@ -1,6 +1,6 @@
 """Pipeline steps that open a video and decode the chosen frames."""
 from functools import partial
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -8,7 +8,8 @@ from mmcv.transforms import BaseTransform
 from mmaction.registry import TRANSFORMS
 from ..storage import Store
 from ..storage.addresses import is_plain, is_remote
-from .video import READERS, BlankVideo, FrameFolder, UnreadableVideo
+from .video import (READERS, BlankVideo, FrameFolder, PyAVReader,
+                    UnreadableVideo)
 
 
 @TRANSFORMS.register_module()
@@ -114,41 +115,66 @@ class VideoDecode(BaseTransform):
 
     Required keys: ``video_reader``, ``frame_inds``. Added keys: ``imgs``
     (list of (H, W, 3) uint8 RGB arrays, one per entry of ``frame_inds``),
-    ``original_shape``, ``img_shape`` (both (H, W), of these arrays).
+    ``original_shape``, ``img_shape`` (both (H, W), of these arrays). Where
+    `planes` are left: ``imgs``, one array (T, 3 / 2 H, W), and ``conversion``,
+    what it means; see `Planes`.
 
     Args:
         short_side (int, optional): Larger frames are scaled down to this
             short side, in pixels; smaller ones stay. The files are then worth
             what a copy of them in that size is. Defaults to None: as they
             are.
+        planes (bool): Leave it to `DeferClip` and the device to make RGB of
+            brightness and colours, where PyAV can (4:2:0 with 8 bits, not
+            interlaced, not scaled). Only for pipelines in which no step
+            between looks at ``imgs``. Defaults to False.
 
     Raises:
         ValueError: If `short_side` is not positive.
         UnreadableVideo: When a frame cannot be decoded.
     """
 
-    def __init__(self, short_side: Optional[int] = None) -> None:
+    def __init__(self,
+                 short_side: Optional[int] = None,
+                 planes: bool = False) -> None:
         if short_side is not None and short_side < 1:
             raise ValueError('VideoDecode: short_side must be at least 1, '
                              f'but got {short_side}')
         self.short_side = short_side
+        self.planes = planes
 
     def transform(self, results: Dict) -> Dict:
         """Decode the frames and drop the reader."""
         reader = results.pop('video_reader')
         indices, places = np.unique(
             results['frame_inds'], return_inverse=True)
-        frames = reader.read(indices.tolist(), self.short_side)
+        places = places.reshape(-1)
+        found = None
+        if self.planes and isinstance(reader, PyAVReader):
+            found = reader.read_planes(indices.tolist(), self.short_side)
+        if found is not None:
+            clip, results['conversion'] = found
+            if (np.diff(places) != 1).any():  # some come twice
+                clip = clip[places]
+            results['imgs'] = clip
+            height, width = clip.shape[1] * 2 // 3, clip.shape[2]
+        else:
+            frames = self._frames(reader, indices.tolist())
+            results['imgs'] = [frames[place] for place in places]
+            height, width = frames[0].shape[:2]
+        results['original_shape'] = results['img_shape'] = height, width
+        return results
+
+    def _frames(self, reader: Any, indices: List[int]) -> List[np.ndarray]:
+        frames = reader.read(indices, self.short_side)
         shapes = {frame.shape for frame in frames}
         if len(shapes) > 1:
             raise UnreadableVideo(reader.path,
                                   f'changes its size: {sorted(shapes)}')
         for frame in frames:  # shared: a step that writes must copy first
             frame.flags.writeable = False
-        results['imgs'] = [frames[place] for place in places.reshape(-1)]
-        results['original_shape'] = frames[0].shape[:2]
-        results['img_shape'] = frames[0].shape[:2]
-        return results
+        return frames
 
     def __repr__(self) -> str:
-        return f'{self.__class__.__name__}(short_side={self.short_side})'
+        return (f'{self.__class__.__name__}(short_side={self.short_side}, '
+                f'planes={self.planes})')

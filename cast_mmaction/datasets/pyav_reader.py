@@ -1,11 +1,13 @@
 """Video files by PyAV, the reader that the others are held against."""
 from bisect import bisect_right
+from contextlib import ExitStack
 from itertools import chain, groupby
 from typing import (Any, Callable, Dict, Iterator, List, NamedTuple, Optional,
                     Sequence, Set, Tuple)
 
 import numpy as np
 
+from .planes import FULL_RANGE, OtherFormat, PlaneCollector, Planes
 from .video_file import (TOO_MANY_OPEN, UnreadableVideo, segment_of, shrunk,
                          source_of)
 
@@ -55,6 +57,7 @@ class PyAVReader:
         import av
         self.path = path
         self._av = av
+        self._is_17 = int(av.__version__.split('.')[0]) >= 17
         try:
             # Titles come in any encoding, and nothing here reads them.
             self._container = av.open(
@@ -110,20 +113,36 @@ class PyAVReader:
         Returns:
             list[np.ndarray]: RGB frames, (H, W, 3), uint8.
         """
-        wanted = [self._pts[index] for index in indices]
         with self._container:
-            self._check_order()
+            frames = self._read(indices, self._converter(short_side))
+        return [frames[self._pts[index]] for index in indices]
+
+    def read_planes(self,
+                    indices: Sequence[int],
+                    short_side: Optional[int] = None) -> Optional[Planes]:
+        """Likewise, but brightness and colours as they are in the file.
+
+        Returns:
+            Planes: Or None if it has other formats than `PlaneCollector`
+            takes, is to be scaled down, or PyAV is older than 17, which takes
+            all colours for BT.601; then it stays open for `read`.
+        """
+        wanted = [self._pts[index] for index in indices]
+        declared = self._stream.codec_context
+        size = declared.height, declared.width
+        if (declared.pix_fmt not in FULL_RANGE or not self._is_17
+                or shrunk(*size, short_side) != size
+                or len({*wanted}) < len(wanted)):
+            return None
+        collect = PlaneCollector(wanted, size)
+        with ExitStack() as stack:
+            stack.enter_context(self._container)
             try:
-                frames = self._decode(wanted, short_side)
-            except self._av.FFmpegError as error:
-                raise UnreadableVideo(
-                    self.path, f'is damaged ({error.strerror})') from error
-        for index, pts in zip(indices, wanted):
-            if pts not in frames:
-                raise UnreadableVideo(
-                    self.path,
-                    f'frame {index} of {len(self)} cannot be decoded')
-        return [frames[pts] for pts in wanted]
+                self._read(indices, collect)
+            except OtherFormat:
+                stack.pop_all()
+                return None
+        return collect.planes
 
     def times(self) -> np.ndarray:
         """When each frame appears, seconds after the first; closes the file.
@@ -133,6 +152,23 @@ class PyAVReader:
         self._container.close()
         pts = np.array(self._pts, np.float64)
         return (pts - pts[0]) * time_base
+
+    def _read(self, indices: Sequence[int],
+              convert: Callable) -> Dict[int, np.ndarray]:
+        """Frames by time stamp, all that are asked for."""
+        wanted = [self._pts[index] for index in indices]
+        self._check_order()
+        try:
+            frames = self._decode(wanted, convert)
+        except self._av.FFmpegError as error:
+            raise UnreadableVideo(
+                self.path, f'is damaged ({error.strerror})') from error
+        for index, pts in zip(indices, wanted):
+            if pts not in frames:
+                raise UnreadableVideo(
+                    self.path,
+                    f'frame {index} of {len(self)} cannot be decoded')
+        return frames
 
     def _check_order(self) -> None:
         """Refuse frames that may not be in the order of their time stamps.
@@ -186,7 +222,7 @@ class PyAVReader:
         return sorted(packets), at_end
 
     def _decode(self, wanted: Sequence[int],
-                short_side: Optional[int]) -> Dict[int, np.ndarray]:
+                convert: Callable) -> Dict[int, np.ndarray]:
         """Frames by time stamp, from as few packets as possible."""
         frames = {}
         keys = [packet for packet in self._packets if packet.is_key]
@@ -199,7 +235,7 @@ class PyAVReader:
         for key, stretch in groupby(wanted, key=key_before):
             frames.update(
                 self._decode_stretch(
-                    self._packets_from(keys[key]), set(stretch), short_side))
+                    self._packets_from(keys[key]), set(stretch), convert))
         return frames
 
     def _packets_from(self, key: Packet) -> Iterator[Any]:
@@ -217,11 +253,10 @@ class PyAVReader:
         return chain([first], packets)
 
     def _decode_stretch(self, packets: Iterator[Any], wanted: Set[int],
-                        short_side: Optional[int]) -> Dict[int, np.ndarray]:
+                        convert: Callable) -> Dict[int, np.ndarray]:
         """Frames by time stamp."""
         frames, left = {}, set(wanted)
         decoder = self._stream.codec_context
-        convert = self._converter(short_side)
         for packet in packets:
             # Behind the last wanted one, whose second field, if it comes
             # alone, has the same time or none: nothing more is needed.
@@ -246,8 +281,7 @@ class PyAVReader:
         """From PyAV's frames to arrays, upright."""
         reformatter = self._av.video.reformatter.VideoReformatter()
         # From 17 on PyAV takes all CPUs for colours if not told otherwise.
-        major = int(self._av.__version__.split('.')[0])
-        options = dict(threads=1) if major >= 17 else {}
+        options = dict(threads=1) if self._is_17 else {}
 
         def convert(frame: Any) -> np.ndarray:
             height, width = shrunk(frame.height, frame.width, short_side)

@@ -4,12 +4,14 @@ import json
 import os
 import os.path as osp
 import re
-from typing import Dict, Iterable, Optional, Sequence
+from functools import partial
+from typing import Callable, Dict, Iterable, Optional, Sequence
 
 import numpy as np
 import torch
 
 from ..host import torchcodec_problem
+from .planes import Planes
 from .pyav_reader import MAX_PIXELS, Packet, PyAVReader
 from .video_file import TOO_MANY_OPEN, UnreadableVideo, shrink
 
@@ -60,8 +62,17 @@ class TorchCodecReader(PyAVReader):
         super().__init__(path, start, stop, content)
         self._content = content
 
+    def read_planes(self,
+                    indices: Sequence[int],
+                    short_side: Optional[int] = None) -> Optional[Planes]:
+        """None: torchcodec gives RGB."""
+        return None
+
+    def _converter(self, short_side: Optional[int]) -> Callable:
+        return partial(shrink, short_side=short_side)
+
     def _decode(self, wanted: Sequence[int],
-                short_side: Optional[int]) -> Dict[int, np.ndarray]:
+                convert: Callable) -> Dict[int, np.ndarray]:
         """Frames by time stamp; those that torchcodec has none for are left
         out."""
         from torchcodec.decoders import VideoDecoder
@@ -89,7 +100,7 @@ class TorchCodecReader(PyAVReader):
         base = self._stream.time_base
         times = [round(x / base) for x in found.pts_seconds.tolist()]
         return {
-            pts: shrink(frame, short_side)
+            pts: convert(frame)
             for pts, time, frame in zip(wanted, times,
                                         found.data.cpu().numpy())
             if pts == time

@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch import nn
 
-from ..datasets.deferring import Augmenting
+from ..datasets.deferring import Augmenting, look_at_no_frame
 from ..models.expert import Expert
 from ..models.fusion import EnsembleHead, LateFusion
 from ..models.heads import CASTHead, LinearHead, VerbNounHead
@@ -81,12 +81,25 @@ def check_deferred(model: nn.Module, cfg: Config) -> None:
 
     Raises:
         ValueError: If there is `DeferClip`, and another preprocessor or
-            nothing that carries its draws; or if nobody has read
-            ``augment_on_device``.
+            nothing that carries its draws; if nobody has read
+            ``augment_on_device``; or if frames are left as `Planes` to
+            steps that cannot take them.
     """
     if cfg.get('augment_on_device'):
         raise ValueError('augment_on_device=True is read by the tools/train.py'
                          ' of this package alone: train with that')
+    for split in ('train', 'val', 'test'):
+        steps = _pipeline(cfg, split)
+        kinds = [_type(step) for step in steps]
+        for place, step in enumerate(steps):
+            if kinds[place] != 'VideoDecode' or not step.get('planes'):
+                continue
+            end = kinds.index('DeferClip') if 'DeferClip' in kinds else None
+            if end is None or not look_at_no_frame(steps[place + 1:end]):
+                raise ValueError(
+                    f'the {split} pipeline has VideoDecode with planes=True, '
+                    'which is for pipelines with lazy steps and DeferClip '
+                    'behind it: take it out')
     preprocessor = getattr(model, 'data_preprocessor', None)
     pipeline = _pipeline(cfg, 'train')
     if 'DeferClip' not in map(_type, pipeline):

@@ -93,10 +93,18 @@ def read(case: Case) -> str:
     path.write_bytes(damaged(case))
     try:
         reader = READERS[case.decoder](str(path))
-        frames = reader.read(
-            np.linspace(0, len(reader) - 1, 4).astype(int).tolist())
+        chosen = np.linspace(0, len(reader) - 1, 4).astype(int).tolist()
+        planes = None
+        if case.decoder == 'pyav':
+            planes = reader.read_planes(chosen)
+            if planes is not None:
+                reader = READERS['pyav'](str(path))
+        frames = reader.read(chosen)
         assert {frame.dtype for frame in frames} == {np.dtype(np.uint8)}
         assert {frame.shape[2:] for frame in frames} == {(3, )}
+        if planes is not None:
+            height = frames[0].shape[0] * 3 // 2
+            assert planes.values.shape[1:] == (height, frames[0].shape[1])
         return 'read'
     except UnreadableVideo as error:
         assert str(error).startswith(str(path)) and len(str(error)) < 500

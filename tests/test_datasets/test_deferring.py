@@ -16,6 +16,7 @@ from cast_mmaction.datasets.clip_ops import MOVES
 from cast_mmaction.datasets.deferring import (Drawn, defer_augmentation,
                                               finished)
 from cast_mmaction.datasets.fusing import View
+from cast_mmaction.datasets.planes import Conversion
 from cast_mmaction.engine.sizes import check_deferred
 from tests.test_datasets.test_rand_augment import CASES, smooth_clip
 from tests.test_engine.test_no_waits import (Transfers, count_reads,
@@ -218,6 +219,20 @@ def test_nobody_to_do_it(tmp_path):
     cfg.model.data_preprocessor.type = 'AugmentingActionDataPreprocessor'
     cfg.train_dataloader.dataset.pipeline = steps
     check_deferred(MODELS.build(cfg.model), cfg)
+    cfg.val_dataloader = dict(dataset=dict(pipeline=[
+        dict(type='VideoDecode', planes=True), dict(type='CenterCrop')
+    ]))
+    with pytest.raises(ValueError, match='the val pipeline has VideoDecode'):
+        check_deferred(MODELS.build(cfg.model), cfg)
+    cfg.val_dataloader.dataset.pipeline[0].planes = False
+    check_deferred(MODELS.build(cfg.model), cfg)
+    cfg.train_dataloader.dataset.pipeline = [
+        dict(type='VideoDecode', planes=True), dict(STEPS[1]), *steps
+    ]
+    check_deferred(MODELS.build(cfg.model), cfg)
+    cfg.train_dataloader.dataset.pipeline[1]['lazy'] = False
+    with pytest.raises(ValueError, match='train pipeline has VideoDecode'):
+        check_deferred(MODELS.build(cfg.model), cfg)
     cfg.augment_on_device = True  # as the host's own tools leave it
     with pytest.raises(ValueError, match='read by the tools/train.py'):
         check_deferred(MODELS.build(cfg.model), cfg)
@@ -233,8 +248,10 @@ def test_the_device_is_only_sent_to(frames):
     plans += [Drawn([*plans[0].operations, *plans[1].operations], view, False),
               Drawn([*plans[-1].operations, ('Sharpness', (.3, ))], view,
                     False)]
-    samples = [ActionDataSample(metainfo=dict(deferred=x)) for x in plans]
     clips = [torch.tensor(frames)[None] for _ in plans]
+    plans.append(plans[0]._replace(conversion=Conversion.by(False, .3, .1)))
+    clips.append(clips[0][..., 0].repeat_interleave(3, 2)[:, :, ::2])
+    samples = [ActionDataSample(metainfo=dict(deferred=x)) for x in plans]
     model._device = torch.device('cuda')  # pretended
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     with mode, Transfers() as transfers:
@@ -300,11 +317,14 @@ def test_a_training(tmp_path, frames):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_cuda_agrees(frames):
     """With the CPU, while torch refuses to wait."""
-    clip = torch.tensor(frames)[None]
+    rgb = torch.tensor(frames)[None]
+    planes = rgb[..., 0].repeat_interleave(3, 2)[:, :, ::2].contiguous()
     for name, arguments, *_ in CASES:
-        for behind in (), (('Sharpness', (.6, )), ):
+        for behind, clip, colors in (((), rgb, None),
+                                     ((('Sharpness', (.6, )), ), rgb, None),
+                                     ((), planes, Conversion.by(True, .3, .1))):
             drawn = Drawn([(name, arguments), *behind],
-                          View((10, 5, 70, 65), (90, 80)), True)
+                          View((10, 5, 70, 65), (90, 80)), True, colors)
             there = clip.pin_memory().to('cuda', non_blocking=True)
             torch.cuda.set_sync_debug_mode('error')
             try:

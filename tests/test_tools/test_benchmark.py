@@ -154,10 +154,11 @@ def test_tables_of_feeding(tmp_path, video):
                '--rounds', '1')['table.feeding.json']
     assert row['file'] == folder.name
     assert row['time of that / recipe']['median'] > 0
-    on_worker, on_device = run(
+    rows = run(
         tmp_path, 'data', '--table', 'device', '--batch', '2', '--frame-size',
-        '48', '64', '--rounds', '1')['table.device.json']
-    assert on_worker['MB sent'] > on_device['MB sent']  # 224 x 224 is larger
+        '96', '128', '--rounds', '1')['table.device.json']
+    on_worker, rgb, planes = (float(row['MB sent']) for row in rows)
+    assert on_worker > rgb > planes  # 224 x 224 is larger
 
 
 @pytest.mark.parametrize('table, ways', [('reading', 8), ('augmentation', 5),
@@ -235,4 +236,5 @@ def test_feeding_against_another_checkout(tmp_path, video):
     assert done.returncode == 0, done.stderr
     head, rule, row = done.stdout.strip().splitlines()
     assert 'augment_on_device / before' in head
+    assert 'and two of a video / before' in head
     assert Path(video).parent.name in row

@@ -21,6 +21,7 @@ from timm.data.auto_augment import rand_augment_transform
 from torch.utils.data import DataLoader
 
 from cast_mmaction.datasets.deferring import defer_augmentation
+from cast_mmaction.datasets.planes import Conversion
 from cast_mmaction.datasets.sampling import dense_test_indices
 from cast_mmaction.datasets.seeding import SampleIndex
 from cast_mmaction.datasets.video import READERS, usable_readers
@@ -396,6 +397,10 @@ def device(args: argparse.Namespace, path: str) -> None:
     rng = np.random.RandomState(0)
     height, width = args.frame_size
     frames = rng.randint(0, 256, (16, height, width, 3), dtype=np.uint8)
+    rgb = dict(imgs=list(frames))
+    planes = dict(  # as ``VideoDecode(planes=True)`` gives them
+        imgs=frames[..., 0].repeat(3, axis=1)[:, ::2],
+        conversion=Conversion.by(False, .299, .114))
     clip = dict(
         img_shape=(height, width),
         original_shape=(height, width),
@@ -404,11 +409,14 @@ def device(args: argparse.Namespace, path: str) -> None:
         num_clips=1,
         clip_len=16)
     steps, batches = recipe('train_pipeline'), {}
-    for name, ending in dict(worker=steps, device=deferred(steps)).items():
+    for name, (ending, read) in {
+            'worker': (steps, rgb),
+            'device, sent as RGB': (deferred(steps), rgb),
+            'device, sent as decoded': (deferred(steps), planes)
+    }.items():
         np.random.seed(0), random.seed(0)
         pipeline = Compose([TRANSFORMS.build(step) for step in ending[3:]])
-        samples = [pipeline(dict(clip, imgs=list(frames)))
-                   for _ in range(args.batch)]
+        samples = [pipeline(dict(clip, **read)) for _ in range(args.batch)]
         for sample in samples if place.type == 'cuda' else ():
             sample['inputs'] = sample['inputs'].contiguous().pin_memory()
         batches[name] = pseudo_collate(samples)
@@ -430,7 +438,7 @@ def device(args: argparse.Namespace, path: str) -> None:
             'ms a batch': Figure.of([1e3 * x for x in times[name]]),
             'ms a clip': Figure.of(
                 [1e3 / args.batch * x for x in times[name]]),
-            'MB sent': f'{sum(x.numel() for x in batch["inputs"]) / 1e6:.0f}'
+            'MB sent': f'{sum(x.numel() for x in batch["inputs"]) / 1e6:.1f}'
         } for name, batch in zip(ways, batches.values())],
         environment(place, args.clock), json_path(args.json, 'device'))
 

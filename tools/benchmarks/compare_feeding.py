@@ -3,9 +3,10 @@
     git worktree add ../before COMMIT
     python tools/benchmarks/compare_feeding.py ../before VIDEO FOLDER ...
 
-A process for each checkout, and one for this one with augment_on_device, has a
+A process for each checkout, and two for this one with augment_on_device, has a
 loader with one worker and the training pipeline of Kinetics-400. They take
-turns, with the same draws. Counted are the CPU's seconds of the worker, for
+turns, with the same draws; the last makes two clips of a video (num_repeats=2)
+of half the videos. Counted are the CPU's seconds of the worker, for
 all that it does from the file to the batch it hands over, so that others on
 the machine lengthen a run but hardly a figure; ratios are taken round by
 round. A folder is one line of the table: all its mp4 files.
@@ -22,10 +23,12 @@ from typing import Dict, List
 from contender import CHILD, Contender, child
 
 ROOT = Path(__file__).resolve().parents[2]
-WAYS = ('before', 'now', 'augment_on_device')
+WAYS = ('before', 'now', 'augment_on_device', 'and two of a video')
+BATCH = 8  # clips
 
 
-def serve(places: List[List[str]], clips: int, defer: bool) -> None:
+def serve(places: List[List[str]], clips: int, defer: bool,
+          repeats: int) -> None:
     """Reads all clips of a place whenever a line of stdin asks for it."""
     answer = child()
     from mmengine.config import Config
@@ -45,21 +48,24 @@ def serve(places: List[List[str]], clips: int, defer: bool) -> None:
                 model=dict(
                     data_preprocessor=dict(type='ActionDataPreprocessor'))))
         defer_augmentation(cfg)
-    loaders = []
+    data = dict(type='VideoListDataset')
+    if repeats > 1:  # which the other checkout may not know
+        data.update(num_repeats=repeats)
+    videos, loaders = clips // repeats, []
     with tempfile.TemporaryDirectory() as folder:
         for files in places:
             listed = Path(folder) / f'{len(loaders)}.txt'
             lines = [f'{file} 0\n' for file in files]
             listed.write_text(''.join(
-                (lines * (clips // len(lines) + 1))[:clips]))
+                (lines * (videos // len(lines) + 1))[:videos]))
             loader = cfg.train_dataloader.copy()
             loader.update(
-                batch_size=8,
+                batch_size=BATCH // repeats,
                 num_workers=1,
                 pin_memory=False,
                 sampler=dict(type='EpochSampler', shuffle=False),
                 dataset=dict(
-                    type='VideoListDataset',
+                    data,
                     ann_file=str(listed),
                     pipeline=cfg.train_dataloader.dataset.pipeline))
             loaders.append(Runner.build_dataloader(loader, seed=0))
@@ -100,9 +106,14 @@ def main() -> None:
     ]
     contenders = [
         Contender(
-            checkout, __file__, places=places, clips=args.clips, defer=defer)
-        for checkout, defer in ((args.other.resolve(), False), (ROOT, False),
-                                (ROOT, True))
+            checkout,
+            __file__,
+            places=places,
+            clips=args.clips,
+            defer=defer,
+            repeats=repeats) for checkout, defer, repeats in (
+                (args.other.resolve(), False, 1), (ROOT, False, 1),
+                (ROOT, True, 1), (ROOT, True, 2))
     ]
     rows = []
     for place, video in enumerate(args.videos):

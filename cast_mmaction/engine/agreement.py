@@ -2,7 +2,7 @@
 
 One small reduction carries all of it: whether a loss or a gradient is not
 finite anywhere, and the number of a signal that anyone has received. No step
-waits for it on a device whose optimizer can be held back there, see
+waits for its own on a device whose optimizer can be held back there, see
 :class:`Agreement`.
 """
 from functools import wraps
@@ -43,7 +43,10 @@ class Agreement:
     A fused optimizer takes a flag on the device that makes its step do
     nothing. There a bad step closes this gate, at once and for good, and the
     host hears of it one step later: it never waits for a device that has
-    nothing more to do. Other optimizers wait for the verdict of their step.
+    nothing more to do. It does wait, with the next forward and backward pass
+    behind it in the queue: whoever looked whether the verdict has come would
+    hear of it in another step than the other processes. Other optimizers
+    wait for the verdict of their step.
 
     Args:
         runner (Runner): The runner of the training.

@@ -1,15 +1,22 @@
-"""Between two lines of the log no training step waits for its device."""
+"""Between two lines of the log no training step waits for its device, but
+for what the step before has found."""
+from contextlib import ExitStack
+from types import SimpleNamespace
+from unittest.mock import MagicMock, patch
+
 import pytest
 import torch
 from mmaction.registry import DATASETS, MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmengine.runner import Runner
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cast_mmaction.engine.non_finite import NonFiniteHook
 from cast_mmaction.models.attention import eager_kernel, use_kernel
 from cast_mmaction.spectrograms.fbank import mel_filters
 from cast_mmaction.spectrograms.form import Spectrograms
@@ -86,16 +93,71 @@ class Reads(TorchFunctionMode):
         '__index__', '__array__', '__contains__', 'is_nonzero', 'nonzero',
         'equal', 'allclose', 'unique', 'masked_select', 'argwhere', 'cuda'
     }
+    # No functions of tensors.
+    OWNERS = (torch.cuda, torch.cuda.Event, torch.cuda.Stream,
+              torch.accelerator)
 
     def __init__(self):
         super().__init__()
         self.found = []
+        self._patches = ExitStack()
+
+    def __enter__(self):
+        for owner in self.OWNERS:
+            self._patches.enter_context(
+                patch.object(owner, 'synchronize', self._counted(owner)))
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        self._patches.close()
+        return super().__exit__(*error)
+
+    def _counted(self, owner):
+        original = owner.synchronize
+        name = owner.__name__.removeprefix('torch.') + '.synchronize'
+
+        def synchronize(*args, **kwargs):
+            self.found.append(name)
+            if torch.cuda.is_available():
+                original(*args, **kwargs)
+
+        return synchronize
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
         name = getattr(function, '__name__', str(function))
         if name in self.NAMES:
             self.found.append(name)
-        return function(*args, **(kwargs or {}))
+        # By name: the device of another tensor is a CPU only here.
+        named = {x for x in (*args[1:], *kwargs.values())
+                 if isinstance(x, str)}
+        if name == 'to' and 'cpu' in named:
+            self.found.append("to('cpu')")
+        return function(*args, **kwargs)
+
+
+class Arrival:
+    """The event that a verdict waits for, also where there is no GPU.
+
+    Args:
+        runner: Of the training.
+        event: The real one, None without a GPU.
+    """
+
+    def __init__(self, runner, event):
+        self.runner = runner
+        self.event = event or MagicMock()
+        self.found = []
+        self._wait = self.event.synchronize  # not the one that counts
+
+    def record(self):
+        self.sent = self.runner.iter
+        self.event.record()
+
+    def synchronize(self):
+        age = self.runner.iter - self.sent
+        self.found.append(f'verdict of {age} iterations ago')
+        self._wait()
 
 
 def training_config(work_dir, case, **changes):
@@ -126,15 +188,23 @@ def training(work_dir, case, **changes):
     return Runner.from_cfg(training_config(work_dir, case, **changes))
 
 
-def count_reads(runner):
-    """What each iteration reads, from its batch to its last hook."""
+def count_reads(runner, age=1):
+    """What each iteration reads, from its batch to its last hook, but for
+    the verdict of the optimizer step so many iterations ago."""
     found, loop = {}, runner.train_loop
     run_iter = loop.run_iter
 
     def counted(index, batch):
+        agreement = runner.agreement
+        if index == 0:
+            agreement._arrived = Arrival(runner, agreement._arrived)
+        arrival = agreement._arrived
+        arrival.found.clear()
         with Reads() as reads:
             run_iter(index, batch)
-        found[index] = reads.found
+        if arrival.found == [f'verdict of {age} iterations ago']:
+            arrival.found.clear()
+        found[index] = reads.found + arrival.found
 
     loop.run_iter = counted
     runner.train()
@@ -154,8 +224,47 @@ def test_an_iteration_reads_nothing(tmp_path, case):
 def test_nor_with_accumulation(tmp_path):
     found = count_reads(
         training(tmp_path, 'cast',
-                 **{'optim_wrapper.accumulative_counts': 4}))
+                 **{'optim_wrapper.accumulative_counts': 4}), 4)
     assert not any(x for i, x in found.items() if i not in (7, 15)), found
+
+
+@pytest.mark.parametrize('fused', [False, True])
+def test_an_optimizer_waits_for_a_verdict(tmp_path, fused):
+    """For that of the step before if it can be held back on the device."""
+    found = count_reads(
+        training(tmp_path, 'evl',
+                 **{'optim_wrapper.optimizer.fused': fused}), None)
+    # What else is read of an optimizer that is not fused, it keeps on the CPU.
+    waits = [[y for y in x if y != 'item'] for x in found.values()]
+    first, *waits = waits[:7]  # before a line of the log
+    assert first == ([] if fused else ['verdict of 0 iterations ago'])
+    assert waits == [[f'verdict of {int(fused)} iterations ago']] * 6
+
+
+WAITS = {
+    'item': lambda x: x.item(),
+    'cpu': lambda x: x.cpu(),
+    "to('cpu')": lambda x: x.to('cpu', torch.float64),
+    "to('cpu') by name": lambda x: x.to(device='cpu'),
+    'cuda.synchronize': lambda x: torch.cuda.synchronize(),
+    'accelerator.synchronize': lambda x: torch.accelerator.synchronize(),
+    'Event.synchronize': lambda x: made(torch.cuda.Event).synchronize(),
+    'Stream.synchronize': lambda x: made(torch.cuda.Stream).synchronize(),
+}
+
+
+def made(cls):
+    """An object of what only a GPU has; without one, its class."""
+    return cls() if torch.cuda.is_available() else cls
+
+
+@pytest.mark.parametrize('name', WAITS)
+def test_the_count_finds(name):
+    before = torch.cuda.Event.synchronize, torch.cuda.synchronize
+    with Reads() as reads:
+        WAITS[name](torch.ones(1))
+    assert reads.found == [name.partition(' ')[0]]
+    assert before == (torch.cuda.Event.synchronize, torch.cuda.synchronize)
 
 
 def test_the_count_finds_a_read(tmp_path):
@@ -173,13 +282,16 @@ def test_the_count_finds_a_read(tmp_path):
 
 # what torch does with it, on a device that is pretended
 
+pretended = pytest.mark.skipif(
+    torch.cuda.is_available(), reason='a real GPU is there')
+
 
 class Transfers(TorchDispatchMode):
     """Collects what crosses between host and device, and whether it waits."""
 
     def __init__(self):
         super().__init__()
-        self.asynchronous, self.waits = 0, []
+        self.asynchronous, self.waits, self.dtypes = 0, [], set()
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -187,6 +299,8 @@ class Transfers(TorchDispatchMode):
         result = function(*args, **kwargs)
         if name in ('_local_scalar_dense', 'nonzero', 'equal'):
             self.waits.append(name)
+        if name in ('mm', 'addmm'):
+            self.dtypes.add(result.dtype)
         if name in ('_to_copy', 'copy_'):
             source = args[name == 'copy_']
             quick = kwargs.get('non_blocking') or (name == 'copy_' and args[2:]
@@ -194,59 +308,113 @@ class Transfers(TorchDispatchMode):
             if source.device.type != result.device.type:
                 self.asynchronous += bool(quick)
                 if not quick or result.device.type == 'cpu':
-                    self.waits.append(f'{name} to {result.device}')
+                    how = 'asynchronous ' if quick else ''
+                    self.waits.append(f'{how}{name} to {result.device}')
         return result
 
 
-def pretend(model, mode):
-    """Move a model to a GPU that is not there."""
+def pretend(model, mode, device):
+    """Move a model to where nothing is computed."""
     for module in model.modules():
         for store in (module._parameters, module._buffers):
             for name, value in store.items():
                 if value is None:
                     continue
-                moved = mode.from_tensor(value.detach()).to('cuda')
+                moved = mode.from_tensor(value.detach()).to(device)
                 if store is module._parameters:
                     moved = torch.nn.Parameter(moved, value.requires_grad)
                 store[name] = moved
-    model._set_device(torch.device('cuda'))
+    model._set_device(torch.device(device))
 
 
-def step(model, batch):
-    """Batch to loss, clipping and step; fake tensors refuse to be read."""
+def patches(device, trained):
+    """What asks for a GPU, or for numbers, before a training can start."""
+    yield patch('torch.cuda.amp.common.amp_definitely_not_available',
+                lambda: False)
+    yield patch('torch.cuda.is_bf16_supported', lambda *args: True)
+    yield patch.object(amp_optimizer_wrapper, 'is_cuda_available',
+                       lambda: True)
+    if device == 'cuda':
+        # The kernels, and autograd's threads, are those of a real one.
+        yield use_kernel(eager_kernel)
+
+        def backward(loss, **kwargs):
+            for parameter in trained:
+                parameter.grad = torch.ones_like(parameter)
+
+        yield patch.object(torch.Tensor, 'backward', backward)
+
+
+def step(model, batch, device='cuda', dtype='float16'):
+    """Batch to loss, verdict, clipping and step.
+
+    Fake tensors refuse to be read. A pretended GPU shows what crosses; on a
+    pretended CPU there is a backward pass.
+    """
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     with mode:
-        pretend(model, mode)
-    with mode, use_kernel(eager_kernel), Transfers() as transfers:
+        pretend(model, mode, device)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    half = dtype != 'float32'
+    with ExitStack() as stack:
+        for context in (mode, *patches(device, trained)):
+            stack.enter_context(context)
+        options = dict(
+            optimizer=torch.optim.AdamW(trained, fused=True),
+            clip_grad=dict(max_norm=1.))
+        wrapper = AmpOptimWrapper(dtype=dtype, **options) if half else \
+            OptimWrapper(**options)
+        runner = SimpleNamespace(
+            model=model, optim_wrapper=wrapper, epoch=0, iter=0)
+        with patch.object(torch.Tensor, 'numpy', lambda x: [0.] * len(x)), \
+                patch('torch.cuda.Event', MagicMock):
+            NonFiniteHook().before_train(runner)
+        transfers = stack.enter_context(Transfers())
         data = model.data_preprocessor(batch, training=True)
-        loss, _ = model.parse_losses(model._run_forward(data, mode='loss'))
-        trained = [p for p in model.parameters() if p.requires_grad]
-        wrapper = OptimWrapper(
-            torch.optim.AdamW(trained, fused=True), clip_grad=dict(max_norm=1.))
-        for parameter in trained:
-            parameter.grad = torch.ones_like(parameter)
-        wrapper.step()
-    assert loss.device.type == 'cuda'
-    assert not transfers.waits
-    return transfers.asynchronous
+        with torch.autocast(device, getattr(torch, dtype), enabled=half):
+            loss, _ = model.parse_losses(model._run_forward(data, mode='loss'))
+        assert loss.device.type == device
+        wrapper.update_params(loss)
+        runner.agreement.settle()  # as the next step does
+    assert runner.agreement.gated
+    assert wrapper.optimizer.state.keys() == {*trained}  # all had gradients
+    assert getattr(torch, dtype) in transfers.dtypes
+    verdict = ['asynchronous copy_ to cpu'] if device == 'cuda' else []
+    assert transfers.waits == verdict
+    return transfers.asynchronous - len(verdict)
 
 
-@pytest.mark.parametrize('case', MODEL_CASES)
-def test_a_step_only_sends(case):
+def batch_of(count):
+    samples = [MadeUpClips()[i] for i in range(count)]
+    return {key: [x[key] for x in samples] for key in samples[0]}
+
+
+PRECISIONS = [('cast', 'float32'), ('cast', 'bfloat16'),
+              *((case, 'float16') for case in MODEL_CASES)]
+
+
+@pretended
+@pytest.mark.parametrize('case, dtype', PRECISIONS)
+def test_a_step_only_sends(case, dtype):
     model = MODELS.build(recognizer(*MODEL_CASES[case])).train()
-    samples = [MadeUpClips()[i] for i in range(2)]
-    batch = {key: [x[key] for x in samples] for key in samples[0]}
-    assert step(model, batch) >= 4  # two clips, their labels
+    # Two clips, their labels.
+    assert step(model, batch_of(2), dtype=dtype) >= 4
 
 
+@pretended
+@pytest.mark.parametrize('case, dtype', PRECISIONS)
+def test_a_backward_pass_reads_nothing(case, dtype):
+    model = MODELS.build(recognizer(*MODEL_CASES[case])).train()
+    step(model, batch_of(2), 'cpu', dtype)
+
+
+@pretended
 def test_a_head_of_the_host_only_sends():
     head = dict(
         type='I3DHead', in_channels=48, num_classes=4, dropout_ratio=0.)
     backbone = dict(CAST, out_layout='map')
     model = MODELS.build(recognizer(backbone, head, None)).train()
-    samples = [MadeUpClips()[i] for i in range(2)]
-    batch = {key: [x[key] for x in samples] for key in samples[0]}
-    assert step(model, batch) >= 4
+    assert step(model, batch_of(2)) >= 4
 
 
 @pytest.fixture
@@ -271,6 +439,7 @@ def sound_batch(**inputs):
     return dict(inputs=inputs, data_samples=samples)
 
 
+@pretended
 @pytest.mark.parametrize('name', ['ca2st_demo', 'sound/audio'])
 def test_a_step_with_sound_only_sends(name, fresh_tables):
     cfg = Config.fromfile(ROOT / f'configs/demo/{name}.py')
@@ -294,13 +463,24 @@ def test_a_step_with_sound_only_sends(name, fresh_tables):
 
 @pytest.mark.skipif(
     not torch.cuda.is_available(), reason='needs a GPU to wait for')
-def test_cuda_agrees(tmp_path):
+@pytest.mark.parametrize('case', ['cast, mixup', 'aim'])
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'float16'])
+def test_cuda_agrees(tmp_path, case, dtype):
     """Ten iterations while torch refuses to wait."""
+    changes = {}
+    if dtype != 'float32':
+        changes = {
+            'optim_wrapper.type': 'AmpOptimWrapper',
+            'optim_wrapper.dtype': dtype,
+            # From which no step is skipped, which the log would tell.
+            'optim_wrapper.loss_scale': dict(init_scale=256.)
+        }
     runner = training(
-        tmp_path, 'cast, mixup', **{
+        tmp_path, case, **{
             'default_hooks.logger.interval': 100,
             'train_dataloader.pin_memory': True,
-            'train_dataloader.num_workers': 1
+            'train_dataloader.num_workers': 1,
+            **changes
         })
     loop = runner.train_loop
     run_iter = loop.run_iter

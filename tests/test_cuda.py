@@ -7,6 +7,7 @@ from mmaction.registry import MODELS
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 
 from cast_mmaction.models import attention
+from tests.test_models.sound import AUDIO, backbone_config
 from tests.test_models.test_running import ALL, EXPERT
 
 pytestmark = pytest.mark.skipif(
@@ -17,7 +18,9 @@ MODELS_HERE = dict(
     CAST=dict(
         type='CAST',
         spatial=dict(type='CLIPExpert', **EXPERT),
-        temporal=dict(type='VideoMAEExpert', **EXPERT)))
+        temporal=dict(type='VideoMAEExpert', **EXPERT)),
+    CAVA=backbone_config('cava', EXPERT['arch']),
+    CA2ST=backbone_config('ca2st', EXPERT['arch']))
 DTYPES = dict(bfloat16=torch.bfloat16, float16=torch.float16)
 FROZEN = [name for name in MODELS_HERE if name not in ('divided', 'axial')]
 
@@ -48,8 +51,19 @@ def clip(batch=4):
 
 
 def features(model, x):
-    out = model(x)
-    return torch.cat([out] if torch.is_tensor(out) else list(out), 1).flatten(1)
+    """Of clips ``(B, 3, F, H, W)`` and, to whom hears, of sound beside them,
+    every second clip being mute."""
+    if not hasattr(model, 'audio'):
+        out = model(x)
+        out = [out] if torch.is_tensor(out) else list(out)
+        return torch.cat(out, 1).flatten(1)
+    generator = torch.Generator().manual_seed(1)
+    sound = torch.randn(
+        len(x), 1, AUDIO['num_frames'], AUDIO['num_mel_bins'],
+        generator=generator)
+    heard = torch.arange(len(x), device=x.device) % 2 == 0
+    out = model(x, audio=sound.to(x.device), has_audio=heard)
+    return torch.cat([out[name] for name in model.names], 1)
 
 
 @pytest.mark.parametrize('name', MODELS_HERE)
@@ -136,7 +150,8 @@ def test_recomputing_takes_less_memory(name):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize('name', ['CAST', 'AIM', 'divided'])
+@pytest.mark.parametrize(
+    'name', ['CAST', 'AIM', 'STAdapter', 'divided', 'axial'])
 def test_a_compiled_model_computes_the_same(name):
     plain = build(name).cuda().eval()
     compiled = build(name, compile=True).cuda().eval()

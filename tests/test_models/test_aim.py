@@ -1,6 +1,7 @@
 import pytest
 import torch
 from mmaction.registry import MODELS
+from timm.layers import DropPath
 
 from tests.golden import GoldenCase, relative_error
 from tests.test_models.peers import TINY, build, counted, fill, golden, step
@@ -87,9 +88,12 @@ def test_is_a_spatial_expert_of_cast():
 
 
 @pytest.mark.parametrize('compile', [False, dict(backend='aot_eager')])
-@pytest.mark.parametrize('kind', ['AIM', 'AdaptedExpert', 'trained'])
-def test_an_expert_keeps_its_drop_path_inside_cast(kind, compile):
-    """The same draws give the same features, compiled or not."""
+@pytest.mark.parametrize('kind, draws', [('AIM', 2), ('AdaptedExpert', 2),
+                                         ('trained', 2), ('SpaceTimeViT', 3)])
+def test_an_expert_keeps_its_drop_path_inside_cast(kind, draws, compile,
+                                                   monkeypatch):
+    """The same draws give the same features, compiled or not. The last block
+    draws for each half, one of two attentions for both."""
     expert = dict(
         type='VideoMAEExpert', arch=TINY, img_size=32, num_frames=4)
     spatial = tiny(frame_stride=2, drop_path_rate=.9)
@@ -97,17 +101,22 @@ def test_an_expert_keeps_its_drop_path_inside_cast(kind, compile):
         spatial = dict(type=kind, expert=expert, drop_path_rate=.9)
     if kind == 'trained':
         spatial = dict(expert, drop_path_rate=.9)
+    if kind == 'SpaceTimeViT':
+        spatial = dict(
+            expert, type=kind, scheme='divided', frame_stride=2,
+            drop_path_rate=.9)
+    adapted = kind in ('AIM', 'AdaptedExpert')
     backbone = build(
         dict(
             type='CAST',
             spatial=spatial,
             temporal=expert,
             compile=compile,
-            freeze_experts=kind != 'trained'),
+            freeze_experts=adapted),
         num_classes=0).backbone.train()
     fill(backbone)
     clip = torch.randn(8, 3, 4, 32, 32)
-    if kind != 'trained':
+    if adapted:
         frozen = backbone.spatial.expert.modules()
         assert not any(x.training for x in frozen)
 
@@ -115,7 +124,17 @@ def test_an_expert_keeps_its_drop_path_inside_cast(kind, compile):
         torch.manual_seed(0)
         return backbone(clip)[0]
 
+    drawn, of_expert = [], {*backbone.spatial.modules()}
+    draw = DropPath.forward
+
+    def counted(self, x):
+        if self in of_expert and self.drop_prob:
+            drawn.append(self)
+        return draw(self, x)
+
+    monkeypatch.setattr(DropPath, 'forward', counted)
     dropped = features()
+    assert len(drawn) == draws
     backbone.compile_options = None
     torch.testing.assert_close(dropped, features())
     for module in backbone.spatial.modules():

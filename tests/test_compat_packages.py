@@ -49,3 +49,27 @@ def test_what_is_there_is_left_alone():
         'assert done["find_loader"] != hasattr(pkgutil, "find_loader"); '
         'assert done["pkg_resources"] == (u.find_spec("pkg_resources") is '
         'None)') == ''
+
+
+# Workers are no longer forked either, if nobody says so.
+TRAIN = ('import multiprocessing; '
+         'multiprocessing.set_start_method("forkserver"); '
+         'from mmengine.runner import Runner; '
+         'from tests.toy import toy_config; '
+         'cfg = toy_config("{}", epochs=1); '
+         'cfg.train_dataloader.num_workers = 1; '
+         'runner = Runner.from_cfg(cfg); runner.train(); '
+         'assert runner.iter == 6')
+
+
+def test_a_training_defect(tmp_path):
+    """Our hooks and configs are there, the remedy alone is taken back."""
+    undone = ('from mmengine.utils.dl_utils import misc; '
+              'misc.pkgutil = pkgutil; ')
+    assert 'find_loader' in host(GONE + OURS + undone + TRAIN.format(tmp_path))
+
+
+def test_a_training_where_it_has_gone(tmp_path):
+    """From the first iteration to the checkpoint, validation included."""
+    assert host(GONE + OURS + TRAIN.format(tmp_path)) == ''
+    assert (tmp_path / 'epoch_1.pth').is_file()

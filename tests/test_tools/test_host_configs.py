@@ -17,8 +17,6 @@ TSN = ('mmaction::recognition/tsn/tsn_imagenet-pretrained-r50_8xb32-1x1x3-'
 @pytest.fixture
 def config(tmp_path):
     """TSN on two classes of made videos, in small."""
-    pytest.importorskip(
-        'pkg_resources', reason='MMEngine finds mmaction::... through it')
     random = np.random.RandomState(0)
     lines = []
     for i in range(2):

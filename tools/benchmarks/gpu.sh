@@ -4,7 +4,9 @@
 # Everything that only a GPU can tell, in at most 8 minutes: the CUDA tests,
 # then the tables of docs/performance.md. OUT (work_dirs/gpu) gets gpu.md and
 # gpu.json, written again after every part, so that a run cut short leaves
-# what it had. PYTHON names another interpreter. --dry: tiny sizes, on the
+# what it had. Each part has its share of the minutes and what those before
+# it have left over; one that takes longer is ended, and both files name what
+# is missing. PYTHON names another interpreter. --dry: tiny sizes, on the
 # CPU; what needs a GPU is skipped and says so.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

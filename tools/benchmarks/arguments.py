@@ -17,13 +17,7 @@ def model(parser: argparse.ArgumentParser) -> None:
         help='speed: against the eager twin; experts: against MMAction2, '
         'open_clip and timm; growth: more frames, pixels, clips, width; '
         'hearing: CAVA and CA2ST against CAST')
-    parser.add_argument(
-        '--arch',
-        choices=['tiny', 'base', 'large', 'huge', 'giant'],
-        default='base')
-    parser.add_argument('--frames', type=int, default=16)
-    parser.add_argument('--size', type=int, default=224)
-    parser.add_argument('--batch', type=int, default=1)
+    _clips(parser)
     parser.add_argument(
         '--dtype',
         choices=['float32', 'bfloat16', 'float16'],
@@ -49,6 +43,26 @@ def model(parser: argparse.ArgumentParser) -> None:
         '--max-batch',
         type=int,
         help='growth: most clips; as many as memory holds unless told')
+
+
+def _clips(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--arch',
+        choices=['tiny', 'base', 'large', 'huge', 'giant'],
+        default='base')
+    parser.add_argument('--frames', type=int, default=16)
+    parser.add_argument('--size', type=int, default=224)
+    parser.add_argument('--batch', type=int, default=1)
+
+
+def float8(parser: argparse.ArgumentParser) -> None:
+    """Whether frozen products in float8 pay."""
+    _clips(parser)
+    parser.add_argument(
+        '--pretrained',
+        nargs=2,
+        metavar=('SPATIAL', 'TEMPORAL'),
+        help="the experts' weights, as in a config; random unless told")
 
 
 def kernels(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@
     python tools/benchmarks/benchmark.py model --table experts
     python tools/benchmarks/benchmark.py model --table growth
     python tools/benchmarks/benchmark.py kernels          # attention by window
+    python tools/benchmarks/benchmark.py float8           # frozen products in float8
     python tools/benchmarks/benchmark.py data             # video, augmentation, loader
     python tools/benchmarks/benchmark.py sound            # what sound adds to a clip
     python tools/benchmarks/benchmark.py storage          # shards against files
@@ -22,6 +23,7 @@ import arguments
 COMMANDS = dict(
     model=arguments.model,
     kernels=arguments.kernels,
+    float8=arguments.float8,
     data=arguments.data,
     sound=arguments.sound,
     storage=arguments.storage,

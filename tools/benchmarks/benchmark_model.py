@@ -224,7 +224,7 @@ def speed(args: argparse.Namespace) -> None:
                                                 models[baseline].forward())
             rows.append(row)
         rows += _roof_rows(times, roofs)
-        report(f'{kind}: {_describe(args)}', rows,
+        report(f'{kind}: {describe(args)}', rows,
                environment(device, args.clock), json_path(args.json, kind))
 
 
@@ -277,7 +277,8 @@ def _difference(actual: Tensor, expected: Tensor) -> str:
     return f'{error.item():.1e}'
 
 
-def _describe(args: argparse.Namespace) -> str:
+def describe(args: argparse.Namespace) -> str:
+    """Which model on which clips, for the title of a table."""
     return (f'CAST-{args.arch}, {args.frames} x {args.size} x {args.size}, '
             f'batch {args.batch}')
 
@@ -347,7 +348,7 @@ def growth(args: argparse.Namespace) -> None:
 
     def measure(**change) -> Optional[Dict[str, float]]:
         changed = argparse.Namespace(**{**vars(args), **change})
-        name = _describe(changed)
+        name = describe(changed)
         try:
             cost, row = _cost(changed)
         except torch.OutOfMemoryError:
@@ -465,7 +466,7 @@ def hearing(args: argparse.Namespace) -> None:
             'peak GB': f'{model.peak(steps[name]) / 1e9:.2f}'
         } for name, model in models.items()]
         report(
-            f'{kind}: {_describe(args)}, {args.sound_frames} frames of sound',
+            f'{kind}: {describe(args)}, {args.sound_frames} frames of sound',
             rows, environment(device, args.clock), json_path(args.json, kind))
 
 
